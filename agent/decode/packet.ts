@@ -1,0 +1,48 @@
+import type { Address } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds } from '../../registrar/net/time.ts'
+
+/** The two ends of a packet. */
+export interface Flow {
+  readonly source: Address
+  readonly sourcePort: number
+  readonly destination: Address
+  readonly destinationPort: number
+}
+
+/** A whole UDP datagram, IP fragments already put together. */
+export interface UdpDatagram extends Flow {
+  readonly kind: 'udp'
+  readonly time: EpochMilliseconds
+  /** A view into the frame (or the reassembled datagram): copy what must last. */
+  readonly payload: Buffer
+  /** Whether the capture cut the payload short. */
+  readonly truncated: boolean
+}
+
+export interface TcpSegment extends Flow {
+  readonly kind: 'tcp'
+  readonly time: EpochMilliseconds
+  readonly payload: Buffer
+  readonly truncated: boolean
+  readonly sequence: number
+  readonly syn: boolean
+  readonly fin: boolean
+  readonly rst: boolean
+}
+
+/** Why a frame yields no packet. Each is counted; none is an error of ours. */
+export type UndecodedReason =
+  | 'unknown-link-type'
+  | 'not-ip'
+  | 'not-udp-or-tcp'
+  | 'truncated'
+  | 'bad-ip-header'
+  | 'bad-transport-header'
+  | 'too-many-headers'
+
+/** What became of one frame. A fragment is held until its datagram is whole, or let go when it never is. */
+export type Decoded =
+  | UdpDatagram
+  | TcpSegment
+  | { readonly kind: 'fragment-held' }
+  | { readonly kind: 'undecoded'; readonly reason: UndecodedReason }

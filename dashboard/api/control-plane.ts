@@ -1,0 +1,206 @@
+import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
+
+/**
+ * What the dashboard and the command line may see and do. Plain JSON values only: the agent implements this, the
+ * API serves it, and neither knows how the other is built.
+ */
+export interface ControlPlane {
+  status(): Promise<StatusSnapshot>
+  /** Blocks and suspensions that stand now, newest first. */
+  blocked(): Promise<readonly DecisionView[]>
+  /** Blocks an address or prefix with scope `sip`, by the operator's word. */
+  block(order: BlockOrder): Promise<DecisionView>
+  /** Takes back every block and suspension of exactly this target. */
+  unblock(order: TargetOrder): Promise<{ readonly removed: readonly DecisionView[] }>
+  /** Puts a target on the operator's allowlist (and takes back blocks of it). */
+  allow(order: TargetOrder & { readonly reason?: string }): Promise<AllowView>
+  disallow(order: TargetOrder): Promise<{ readonly removed: readonly AllowView[] }>
+  allowed(): Promise<readonly AllowView[]>
+  explain(address: string): Promise<SourceStory>
+  /** From observing the SIP limit to dropping by it, and back. Survives a restart. */
+  enforceSip(order: { readonly enforced: boolean; readonly by: string }): Promise<{ readonly enforced: boolean }>
+  /** Takes every rule and set out of the kernel and keeps them out until `on` or a restart. */
+  off(order: { readonly by: string }): Promise<{ readonly removed: readonly string[] }>
+  on(order: { readonly by: string }): Promise<void>
+  /** Registrar accounts and bindings; empty where the registrar is off. */
+  accounts(): Promise<readonly AccountView[]>
+  addAccount(order: { readonly aor: string; readonly password: string; readonly by: string }): Promise<AccountView>
+  removeAccount(order: { readonly aor: string; readonly by: string }): Promise<AccountView>
+  bindings(): Promise<readonly BindingView[]>
+  /** Calls the listener when the picture changes, at most twice a second. Returns how to stop it. */
+  watch(listener: (snapshot: LiveSnapshot) => void): () => void
+}
+
+/** A refused order: bad input or an impossible wish. The message is one sentence that says what to do. */
+export class OrderRefused extends Error {
+  readonly code: 'bad-input' | 'not-found' | 'conflict' | 'unavailable'
+  constructor(code: OrderRefused['code'], message: string) {
+    super(message)
+    this.name = 'OrderRefused'
+    this.code = code
+  }
+}
+
+export interface TargetOrder {
+  /** An address or prefix as a person writes it. */
+  readonly target: string
+  /** Who says so, for the audit trail: `admin@dashboard`, `root@cli`. */
+  readonly by: string
+}
+
+export interface BlockOrder extends TargetOrder {
+  /** Without it the block stands until it is taken back. */
+  readonly seconds?: Seconds
+  readonly reason?: string
+}
+
+export interface DecisionView {
+  readonly id: number
+  readonly kind: 'block' | 'suspend'
+  /** Address or prefix, for people: a single address without its length; a suspension as `address:port`. */
+  readonly target: string
+  readonly scope: 'register' | 'sip'
+  readonly since: EpochMilliseconds
+  /** Null: stands until it is taken back. */
+  readonly until: EpochMilliseconds | null
+  readonly secondsLeft: Seconds | null
+  /** `operator`, or the verdict's name. */
+  readonly by: string
+  readonly grade: 'packet' | 'path' | 'account' | null
+  readonly reason: string
+  readonly evidence: Readonly<Record<string, string | number | boolean | null>>
+  /** Packets and bytes that the kernel dropped for it; null where the kernel is not asked (observe mode). */
+  readonly packetsDropped: number | null
+  readonly bytesDropped: number | null
+}
+
+export interface AllowView {
+  readonly target: string
+  readonly since: EpochMilliseconds
+  /** `operator`, or `configuration` for the entries of the configuration file. */
+  readonly by: string
+  readonly reason: string
+}
+
+export interface AccountView {
+  readonly aor: string
+  readonly origin: 'configuration' | 'added'
+  readonly bindings: number
+}
+
+export interface BindingView {
+  readonly aor: string
+  readonly contact: string
+  readonly source: string
+  readonly transport: 'udp' | 'tcp'
+  readonly userAgent: string
+  readonly registeredAt: EpochMilliseconds
+  readonly secondsLeft: Seconds
+}
+
+/** One second of traffic as the sensor counted it. */
+export interface RatePoint {
+  readonly time: EpochMilliseconds
+  readonly registers: number
+  readonly sipMessages: number
+  readonly successes: number
+  readonly failures: number
+  /** Percent of all cores. */
+  readonly cpu: number
+}
+
+/** What the page shows and keeps showing. */
+export interface LiveSnapshot {
+  readonly time: EpochMilliseconds
+  readonly state: 'peace' | 'attack' | 'observing' | 'off' | 'degraded'
+  /** The state in one sentence. */
+  readonly sentence: string
+  readonly rates: RatePoint
+  readonly blocked: readonly DecisionView[]
+  readonly blockedTotal: number
+}
+
+export interface StatusSnapshot {
+  readonly version: string
+  readonly time: EpochMilliseconds
+  readonly startedAt: EpochMilliseconds
+  readonly mode: 'enforce' | 'observe'
+  readonly state: LiveSnapshot['state']
+  readonly sentence: string
+  readonly traffic: {
+    readonly interfaces: readonly string[]
+    readonly udpPorts: readonly number[]
+    readonly tcpPorts: readonly number[]
+    readonly destinations: readonly string[]
+  }
+  readonly rates: RatePoint
+  /** The last minutes, one point a second, oldest first. */
+  readonly history: readonly RatePoint[]
+  readonly sensor: {
+    readonly state: 'running' | 'starting' | 'failed'
+    readonly engine: string
+    readonly framesSeen: number
+    /** Frames that the kernel could not hand over in time. */
+    readonly framesLost: number
+    readonly malformed: number
+    readonly sourcesTracked: number
+    readonly detail: string
+  }
+  readonly rules: {
+    readonly state: 'applied' | 'pending' | 'observing' | 'off' | 'failing'
+    readonly backend: string
+    readonly lastAppliedAt: EpochMilliseconds | null
+    readonly pendingChanges: number
+    readonly lastError: string | null
+    /** Foreign changes (a flush, a deleted set) that were put right. */
+    readonly repairs: number
+    readonly registerPacketsDropped: number
+    /** What would have been done, newest last (observe mode). */
+    readonly wouldHaveDone: readonly string[]
+  }
+  readonly limits: {
+    readonly register: { readonly perSecond: number; readonly burst: number }
+    readonly sip: { readonly perSecond: number; readonly burst: number; readonly enforced: boolean }
+    /** Sources over the SIP limit: they would be limited if it were enforced. */
+    readonly sipWouldLimit: readonly { readonly address: string; readonly packets: number }[]
+  }
+  readonly host: { readonly cpu: number; readonly memoryUsed: number; readonly memoryTotal: number }
+  readonly counts: { readonly blocks: number; readonly suspensions: number; readonly allowed: number }
+  readonly registrar: {
+    readonly state: 'off' | 'running' | 'failed'
+    readonly accounts: number
+    readonly bindings: number
+    readonly detail: string
+  }
+}
+
+export interface VerdictView {
+  readonly time: EpochMilliseconds
+  readonly action: 'limit' | 'suspend' | 'block'
+  readonly scope: 'register' | 'sip'
+  readonly grade: 'packet' | 'path' | 'account'
+  readonly reason: string
+  readonly evidence: Readonly<Record<string, string | number | boolean | null>>
+}
+
+/** What is known of one source. */
+export interface SourceStory {
+  readonly address: string
+  /** IPv6 is judged by /64. */
+  readonly source: string
+  readonly lane: 'allowed' | 'blocked' | 'suspended' | 'proven' | 'answered' | 'unknown'
+  /** Why it is in that lane, in words. */
+  readonly laneReason: string
+  readonly firstSeen: EpochMilliseconds | null
+  readonly lastSeen: EpochMilliseconds | null
+  readonly registers: number
+  readonly challenges: number
+  readonly successes: number
+  readonly failures: number
+  readonly registersInWindow: number
+  readonly accounts: readonly string[]
+  readonly userAgents: readonly string[]
+  readonly decisions: readonly DecisionView[]
+  readonly verdicts: readonly VerdictView[]
+  readonly pastDecisions: readonly DecisionView[]
+}
