@@ -1,0 +1,83 @@
+import type { Address, Prefix } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds } from '../../registrar/net/time.ts'
+
+export type Grade = 'packet' | 'path' | 'account'
+export type Scope = 'register' | 'sip'
+
+/** Facts behind a verdict or decision. Flat, so that every view can show them. */
+export type Evidence = Readonly<Record<string, string | number | boolean | null>>
+
+/** What a decision is about: a prefix (a single address is /32 or /128), or one port of an address. */
+export type DecisionTarget =
+  | { readonly kind: 'prefix'; readonly prefix: Prefix }
+  | { readonly kind: 'source'; readonly address: Address; readonly port: number }
+
+/** A block or suspension that somebody ordered or a verdict asked for. */
+export interface NewDecision {
+  readonly kind: 'block' | 'suspend'
+  readonly target: DecisionTarget
+  readonly scope: Scope
+  readonly since: EpochMilliseconds
+  /** Null: stands until it is taken back. */
+  readonly until: EpochMilliseconds | null
+  /** `operator`, or the name of the verdict. */
+  readonly by: string
+  /** The person behind `operator`, like `root@cli`. */
+  readonly who: string | null
+  readonly grade: Grade | null
+  readonly reason: string
+  readonly evidence: Evidence
+}
+
+export interface Decision extends NewDecision {
+  readonly id: number
+  /** When it was taken back before its time; null while it stands or when it ran out. */
+  readonly endedAt: EpochMilliseconds | null
+  readonly endedBy: string | null
+}
+
+export interface VerdictEntry {
+  readonly time: EpochMilliseconds
+  /** What was judged: an IPv4 /32, an IPv6 /64. */
+  readonly source: Prefix
+  readonly port: number | null
+  readonly action: 'limit' | 'suspend' | 'block'
+  readonly scope: Scope
+  readonly grade: Grade
+  readonly reason: string
+  readonly evidence: Evidence
+}
+
+export interface AllowEntry {
+  readonly target: Prefix
+  readonly since: EpochMilliseconds
+  readonly who: string
+  readonly reason: string
+}
+
+export interface AuditEntry {
+  readonly time: EpochMilliseconds
+  readonly who: string
+  /** The order: `block`, `unblock`, `off` … */
+  readonly what: string
+  readonly target: string
+}
+
+export interface JournalAccount {
+  readonly user: string
+  /** H(user:realm:password), lower-case hex. */
+  readonly ha1: { readonly md5: string; readonly sha256: string }
+}
+
+/** A source that registered successfully: at the moment `at`, with a binding until `until`. */
+export interface KnownSource {
+  readonly source: Prefix
+  readonly at: EpochMilliseconds
+  readonly until: EpochMilliseconds
+}
+
+/** A row of the registrar's bindings: what is in it is the registrar's own affair (plain JSON). */
+export interface BindingRow {
+  readonly key: string
+  readonly value: unknown
+}

@@ -1,0 +1,87 @@
+import type { Address, Prefix } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds } from '../../registrar/net/time.ts'
+import type {
+  AllowEntry,
+  AuditEntry,
+  BindingRow,
+  Decision,
+  JournalAccount,
+  KnownSource,
+  NewDecision,
+  VerdictEntry,
+} from './entries.ts'
+
+/**
+ * What the daemon remembers over a restart. Every method is synchronous, bounded in time (a locked database is
+ * waited for half a second), and throws a `JournalError` where the world is broken (disk full, locked, damaged):
+ * callers count it and go on.
+ */
+export interface Journal {
+  recordDecision(decision: NewDecision): Decision
+  /** A new end for a decision that stands. Undefined where none of that number stands. */
+  extendDecision(id: number, until: EpochMilliseconds | null): Decision | undefined
+  /** Takes a decision back. Undefined where none of that number stands. */
+  endDecision(id: number, end: { readonly at: EpochMilliseconds; readonly by: string }): Decision | undefined
+  /** Neither taken back nor run out at `now`; newest first. */
+  standingDecisions(now: EpochMilliseconds): readonly Decision[]
+  /** Every decision about the address, one of its ports, or a prefix that holds it; newest first. */
+  decisionsOf(address: Address, options: { readonly limit: number }): readonly Decision[]
+
+  recordVerdict(verdict: VerdictEntry): void
+  /** Newest first. */
+  verdictsOf(source: Prefix, options: { readonly limit: number }): readonly VerdictEntry[]
+
+  /** Adds a target to the operator's allowlist; one that is there gets the new reason. */
+  addAllow(entry: AllowEntry): void
+  /** What was removed, or undefined where the target was not on the list. */
+  removeAllow(target: Prefix): AllowEntry | undefined
+  /** Oldest first. */
+  listAllow(): readonly AllowEntry[]
+
+  setting(name: string): string | undefined
+  putSetting(name: string, value: string): void
+
+  audit(entry: AuditEntry): void
+  /** Newest first. */
+  listAudit(options: { readonly limit: number }): readonly AuditEntry[]
+
+  /** Adds an account or replaces the one of that user. */
+  putAccount(account: JournalAccount): void
+  removeAccount(user: string): JournalAccount | undefined
+  listAccounts(): readonly JournalAccount[]
+
+  replaceBindings(rows: readonly BindingRow[]): void
+  putBinding(row: BindingRow): void
+  deleteBinding(key: string): void
+  listBindings(): readonly BindingRow[]
+
+  /** Held back and written in batches: by `flush`, `tidy`, `close`, or when 1,000 wait. */
+  rememberSuccess(
+    source: Prefix,
+    success: { readonly at: EpochMilliseconds; readonly until: EpochMilliseconds },
+  ): void
+  /** Sources with a success at or after `since`, newest first, those still held back included. */
+  knownSources(since: EpochMilliseconds): readonly KnownSource[]
+
+  /** Writes what is held back. */
+  flush(): void
+  /** Flushes and lets the oldest go where a table is over its bounds. To be called every minute or so. */
+  tidy(now: EpochMilliseconds): { readonly removed: number }
+  /** Flushes and closes. Later calls throw. */
+  close(): void
+}
+
+export type JournalFault = 'full' | 'locked' | 'damaged' | 'too-new' | 'unavailable' | 'closed'
+
+/** The database could not do what was asked. The message says what was being done, to which file, and what to do. */
+export class JournalError extends Error {
+  readonly fault: JournalFault
+  /** The method that was called. */
+  readonly doing: string
+  constructor(fault: JournalFault, doing: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'JournalError'
+    this.fault = fault
+    this.doing = doing
+  }
+}
