@@ -1,0 +1,89 @@
+import type { Family } from '../registrar/net/address.ts'
+import type { Seconds } from '../registrar/net/time.ts'
+
+/** One element of an own set, as the kernel holds it. */
+export interface ObservedElement {
+  /** Remaining seconds; 0 where the element stands until it is deleted. */
+  readonly timeout: Seconds
+  readonly packets: number
+  readonly bytes: number
+}
+
+export interface ObservedSet {
+  /** What decides whether the set is of the form we want, e.g. `hash:net family inet maxelem 65536 counters`. */
+  readonly form: string
+  /** The number of elements that the kernel reports; some of them may have expired a moment ago. */
+  readonly size: number
+  /** Element text to what is known of it; undefined where the elements were not asked for. */
+  readonly elements: ReadonlyMap<string, ObservedElement> | undefined
+}
+
+export interface ObservedRule {
+  /** The rule as `iptables-save` prints it, e.g. `-A RINGFENCE -i lo -j RETURN`. */
+  readonly text: string
+  readonly packets: number
+  readonly bytes: number
+}
+
+/** The table `raw` of one family, as far as it is ours. */
+export interface ObservedChains {
+  /** Own chains by name, each with its rules in order. */
+  readonly own: ReadonlyMap<string, readonly ObservedRule[]>
+  /** The rules of PREROUTING, all of them, in order. */
+  readonly prerouting: readonly ObservedRule[]
+}
+
+export interface ObservedState {
+  readonly chains: { readonly 4: ObservedChains; readonly 6: ObservedChains }
+  /** Own sets by name. */
+  readonly sets: ReadonlyMap<string, ObservedSet>
+}
+
+/** A line that the kernel did not take, with its words. */
+export interface RefusedLine {
+  readonly line: string
+  readonly message: string
+}
+
+/**
+ * The kernel as the engine sees it: text goes in, observations come out. `IptablesKernel` is the real one,
+ * `ImaginedKernel` the one in memory; `test/rules/kernel-contract.ts` holds both to the same behaviour.
+ * A kernel whose world is broken throws `KernelError`.
+ */
+export interface Kernel {
+  /** E.g. `iptables-nft`, `iptables-legacy`, `imagined`; `unknown` before anything was asked of it. */
+  readonly backend: string
+  observe(options: { readonly elements: boolean }): Promise<ObservedState>
+  /**
+   * Runs set commands (`create`, `add`, `del`, `flush`, `destroy` as `ipset` reads them, each idempotent) in order.
+   * A line that is refused does not keep the others from being taken.
+   */
+  applySets(commands: readonly string[]): Promise<readonly RefusedLine[]>
+  /** Loads the payload of one `iptables-restore --noflush`: all of it, or nothing and a `KernelError`. */
+  applyChains(family: Family, text: string): Promise<void>
+  close(): Promise<void>
+}
+
+export type KernelErrorKind =
+  /** A program is not installed. */
+  | 'missing-program'
+  /** Not root, or without CAP_NET_ADMIN. */
+  | 'not-permitted'
+  /** A program refused what it was given. */
+  | 'refused'
+  /** A program did not answer in time, or died. */
+  | 'no-answer'
+
+/** The kernel could not be asked or changed. The message says in one sentence what to do, where that is known. */
+export class KernelError extends Error {
+  readonly kind: KernelErrorKind
+  /** The offending line of the payload, where it is known. */
+  readonly line: string | null
+
+  constructor(kind: KernelErrorKind, message: string, line: string | null = null) {
+    super(message)
+    this.name = 'KernelError'
+    this.kind = kind
+    this.line = line
+  }
+}
