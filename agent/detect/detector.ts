@@ -1,0 +1,150 @@
+import { type Address, type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import type { ExchangeEnded, MalformedSeen, Observation, RegisterSeen } from '../observe/observation.ts'
+import { DistinctCount } from './distinct-count.ts'
+import { FailureLadder } from './failures.ts'
+import { judgeFlood } from './flood.ts'
+import { remember, type SourceRecord, SourceTable } from './source-table.ts'
+import type { DetectionPolicy, Verdict } from './verdict.ts'
+
+/** Phones refresh late; a binding counts as live a little beyond what was granted. */
+const EXPIRY_GRACE: Milliseconds = 60_000
+/** From so many REGISTERs in a window on, accounts are counted. */
+const BUSY = 20
+
+export interface DetectorOptions {
+  readonly policy: DetectionPolicy
+  /** Sources kept at once. */
+  readonly maxSources?: number
+  readonly onVerdict: (verdict: Verdict) => void
+  /** A source registered, and its registration lasts until then. */
+  readonly onSuccess?: (source: Prefix, until: EpochMilliseconds) => void
+}
+
+export interface Totals {
+  registers: number
+  sipMessages: number
+  challenges: number
+  successes: number
+  failures: number
+  malformed: number
+}
+
+/**
+ * Turns observations into verdicts. Holds what is known of each source; the clock is the observations' own, so a
+ * replay decides what a live run would have decided.
+ */
+export class Detector {
+  readonly totals: Totals = { registers: 0, sipMessages: 0, challenges: 0, successes: 0, failures: 0, malformed: 0 }
+  readonly sources: SourceTable
+  readonly #ladder: FailureLadder
+  readonly #policy: DetectionPolicy
+  readonly #options: DetectorOptions
+
+  constructor(options: DetectorOptions) {
+    this.#options = options
+    this.#policy = options.policy
+    this.sources = new SourceTable({
+      capacity: options.maxSources ?? 100_000,
+      windowSeconds: options.policy.flood.within,
+    })
+    this.#ladder = new FailureLadder(options.policy)
+  }
+
+  observe(observation: Observation): void {
+    switch (observation.kind) {
+      case 'register':
+        this.totals.sipMessages++
+        this.totals.registers++
+        this.#register(observation)
+        return
+      case 'exchange':
+        this.#exchange(observation)
+        return
+      case 'sip':
+        this.totals.sipMessages++
+        return
+      case 'malformed':
+        this.totals.malformed++
+        this.#malformed(observation)
+        return
+    }
+  }
+
+  /** Forgets what counts against a source, so that lifting its block is not undone by packets of before. */
+  pardon(address: Address): void {
+    const record = this.sources.find(address)
+    if (record) {
+      record.window.clear()
+      record.overSince = 0
+      record.lastVerdictAt = 0
+    }
+    this.#ladder.pardon(sourcePrefixOf(address))
+  }
+
+  #register(seen: RegisterSeen): void {
+    const record = this.sources.seen(seen.source.address, seen.time)
+    record.registers++
+    if (!seen.retransmission) record.attempts++
+    if (seen.answersOwnNonce) record.lastOwnNonce = seen.time
+    if (seen.answersChallenge) record.lastChallengeAnswered = seen.time
+    remember(record, seen)
+    this.#count(record, seen.account, seen.time)
+  }
+
+  /** A REGISTER that cannot be read costs the softswitch as much as one that can. */
+  #malformed(seen: MalformedSeen): void {
+    const record = this.sources.seen(seen.source.address, seen.time)
+    record.malformed++
+    if (!seen.register) return
+    record.registers++
+    this.#count(record, '', seen.time)
+  }
+
+  #count(record: SourceRecord, account: string, at: EpochMilliseconds): void {
+    record.window.add(at)
+    if (record.window.total(at) < BUSY) record.phones = undefined
+    else {
+      record.phones ??= new DistinctCount()
+      record.phones.add(account)
+    }
+    const verdict = judgeFlood(record, at, this.#policy)
+    if (verdict) this.#options.onVerdict(verdict)
+  }
+
+  #exchange(ended: ExchangeEnded): void {
+    const record = this.sources.seen(ended.source.address, ended.time)
+    if (record.overSince !== 0) record.answersWhileOver++
+    switch (ended.outcome) {
+      case 'challenge':
+        this.totals.challenges++
+        record.challenges++
+        return
+      case 'success': {
+        this.totals.successes++
+        record.successes++
+        record.lastSuccess = ended.time
+        if (ended.grantedExpires > 0) {
+          const until = ended.time + ended.grantedExpires * 1000 + EXPIRY_GRACE
+          this.sources.prove(record, until)
+          this.#options.onSuccess?.(record.source, until)
+        }
+        this.#ladder.succeeded(ended)
+        return
+      }
+      case 'failure':
+      case 'refused': {
+        this.totals.failures++
+        record.failures++
+        const liveBinding = record.provenUntil > ended.time
+        for (const verdict of this.#ladder.failed(ended, { liveBinding })) this.#options.onVerdict(verdict)
+        return
+      }
+      case 'stale':
+      case 'redirect':
+      case 'overload':
+      case 'other':
+        return
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
+
+const SLICES = 10
+
+/**
+ * Events of the last `seconds`, counted in ten slices: at any moment the window reaches back between nine and
+ * ten slices, so it never counts more than the span that it names.
+ */
+export class SlidingCount {
+  readonly #slice: Milliseconds
+  readonly #counts: number[] = new Array<number>(SLICES).fill(0)
+  #newest = 0
+  #total = 0
+
+  constructor(seconds: Seconds) {
+    this.#slice = (seconds * 1000) / SLICES
+  }
+
+  add(at: EpochMilliseconds, amount = 1): void {
+    this.#advance(at)
+    const slot = this.#newest % SLICES
+    this.#counts[slot] = this.#counts[slot]! + amount
+    this.#total += amount
+  }
+
+  total(now: EpochMilliseconds): number {
+    this.#advance(now)
+    return this.#total
+  }
+
+  clear(): void {
+    this.#counts.fill(0)
+    this.#total = 0
+  }
+
+  /** A clock that steps back (captures can) counts into the newest slice. */
+  #advance(at: EpochMilliseconds): void {
+    const slice = Math.floor(at / this.#slice)
+    if (slice <= this.#newest) return
+    const steps = Math.min(slice - this.#newest, SLICES)
+    for (let step = 1; step <= steps; step++) {
+      const slot = (slice - steps + step) % SLICES
+      this.#total -= this.#counts[slot]!
+      this.#counts[slot] = 0
+    }
+    this.#newest = slice
+  }
+}

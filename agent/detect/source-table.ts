@@ -1,0 +1,146 @@
+import { type Address, type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
+import type { DistinctCount } from './distinct-count.ts'
+import { SlidingCount } from './sliding-count.ts'
+
+/** Most lists kept of one source: enough to tell its story, too few to be filled on purpose. */
+export const MOST_ACCOUNTS_NAMED = 16
+const MOST_AGENTS_NAMED = 4
+const MOST_TEXT = 80
+
+/** All that is known of one source (an IPv4 address, an IPv6 /64). */
+export interface SourceRecord {
+  readonly source: Prefix
+  readonly firstSeen: EpochMilliseconds
+  lastSeen: EpochMilliseconds
+  registers: number
+  attempts: number
+  challenges: number
+  successes: number
+  failures: number
+  malformed: number
+  readonly window: SlidingCount
+  lastSuccess: EpochMilliseconds
+  /** When it last used a nonce that no other address was given. */
+  lastOwnNonce: EpochMilliseconds
+  /** When it last used any nonce that was sent to it, shared or not. */
+  lastChallengeAnswered: EpochMilliseconds
+  /** Some success of this source still lasts until then (granted Expires), or it was known before a restart. */
+  provenUntil: EpochMilliseconds
+  /** When the count last rose over the flood threshold; 0 while it is under. */
+  overSince: EpochMilliseconds
+  /** Final answers that the softswitch gave it since then. */
+  answersWhileOver: number
+  /** About how many accounts it spoke for lately; kept once it is busy. */
+  phones: DistinctCount | undefined
+  lastVerdictAt: EpochMilliseconds
+  /** A few account names and User-Agents, for people. */
+  readonly accounts: Set<string>
+  readonly userAgents: Set<string>
+}
+
+/**
+ * The sources of late. Bounded: when it is full, sources without a success are let go first, the longest-seen of
+ * them first, so a flood of forged addresses cannot push out those that proved themselves.
+ */
+export class SourceTable {
+  letGo = 0
+  readonly #unproven = new Map<Prefix, SourceRecord>()
+  readonly #proven = new Map<Prefix, SourceRecord>()
+  readonly #capacity: number
+  readonly #windowSeconds: Seconds
+
+  constructor(options: { capacity: number; windowSeconds: Seconds }) {
+    this.#capacity = options.capacity
+    this.#windowSeconds = options.windowSeconds
+  }
+
+  get size(): number {
+    return this.#unproven.size + this.#proven.size
+  }
+
+  get provenCount(): number {
+    return this.#proven.size
+  }
+
+  find(address: Address): SourceRecord | undefined {
+    const source = sourcePrefixOf(address)
+    return this.#proven.get(source) ?? this.#unproven.get(source)
+  }
+
+  /** The record of this address, made where there is none. */
+  seen(address: Address, at: EpochMilliseconds): SourceRecord {
+    const source = sourcePrefixOf(address)
+    let record = this.#proven.get(source) ?? this.#unproven.get(source)
+    if (!record) {
+      record = this.#begin(source, at)
+      if (this.#unproven.size >= this.#capacity) this.#letGoOldest(this.#unproven)
+      this.#unproven.set(source, record)
+    }
+    record.lastSeen = at
+    return record
+  }
+
+  /** Moves the record to those that are kept first. */
+  prove(record: SourceRecord, until: EpochMilliseconds): void {
+    record.provenUntil = Math.max(record.provenUntil, until)
+    this.#unproven.delete(record.source)
+    if (this.#proven.size >= this.#capacity && !this.#proven.has(record.source)) this.#letGoOldest(this.#proven)
+    this.#proven.set(record.source, record)
+  }
+
+  /** A source that had a success before this process started. */
+  known(source: Prefix, lastSuccess: EpochMilliseconds, until: EpochMilliseconds): void {
+    const record = this.#proven.get(source) ?? this.#begin(source, lastSuccess)
+    record.lastSuccess = Math.max(record.lastSuccess, lastSuccess)
+    this.prove(record, until)
+  }
+
+  /** The sources with most REGISTERs in the present window, most first. */
+  top(count: number, now: EpochMilliseconds): SourceRecord[] {
+    const busy: SourceRecord[] = []
+    for (const table of [this.#proven, this.#unproven]) {
+      for (const record of table.values()) if (record.window.total(now) > 0) busy.push(record)
+    }
+    return busy.sort((a, b) => b.window.total(now) - a.window.total(now)).slice(0, count)
+  }
+
+  #begin(source: Prefix, at: EpochMilliseconds): SourceRecord {
+    return {
+      source,
+      firstSeen: at,
+      lastSeen: at,
+      registers: 0,
+      attempts: 0,
+      challenges: 0,
+      successes: 0,
+      failures: 0,
+      malformed: 0,
+      window: new SlidingCount(this.#windowSeconds),
+      lastSuccess: 0,
+      lastOwnNonce: 0,
+      lastChallengeAnswered: 0,
+      provenUntil: 0,
+      overSince: 0,
+      answersWhileOver: 0,
+      phones: undefined,
+      lastVerdictAt: 0,
+      accounts: new Set(),
+      userAgents: new Set(),
+    }
+  }
+
+  #letGoOldest(table: Map<Prefix, SourceRecord>): void {
+    const oldest = table.keys().next()
+    if (oldest.done) return
+    table.delete(oldest.value)
+    this.letGo++
+  }
+}
+
+/** Remembers who a source said it is, a bounded few of them. */
+export function remember(record: SourceRecord, seen: { account: string; userAgent: string }): void {
+  const { account, userAgent } = seen
+  if (account !== '' && record.accounts.size < MOST_ACCOUNTS_NAMED) record.accounts.add(account.slice(0, MOST_TEXT))
+  if (userAgent !== '' && record.userAgents.size < MOST_AGENTS_NAMED) record.userAgents.add(userAgent.slice(0, MOST_TEXT))
+}

@@ -1,0 +1,67 @@
+import type { Source } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
+import type { SipFault } from '../../registrar/sip/message.ts'
+
+export type Transport = 'udp' | 'tcp'
+
+/**
+ * How far the sender's claim to be its source address is proven. `packet`: anybody can write any address.
+ * `path`: it used a nonce that was sent to this address and to no other, or finished a TCP handshake, so it
+ * receives what is sent there. `account`: a success over such a nonce, so it also knows the password.
+ */
+export type Grade = 'packet' | 'path' | 'account'
+
+/** A REGISTER on its way to the softswitch. */
+export interface RegisterSeen {
+  readonly kind: 'register'
+  readonly time: EpochMilliseconds
+  readonly source: Source
+  readonly transport: Transport
+  /** `user@host` of the To header; empty where it cannot be read. */
+  readonly account: string
+  readonly userAgent: string
+  /** The same transaction was seen before: a packet, but no second attempt. */
+  readonly retransmission: boolean
+  /** It answers a challenge with a nonce that was issued to this address and to no other. */
+  readonly answersOwnNonce: boolean
+  /** It answers a challenge that was sent to this address, maybe to others too. */
+  readonly answersChallenge: boolean
+}
+
+/**
+ * How an exchange ended. `challenge`: the normal first half of a registration. `stale`: credentials over a nonce
+ * that is too old, which is no failure. `failure`: credentials refused. `refused`: 403 or 404 without a challenge.
+ */
+export type ExchangeOutcome = 'challenge' | 'success' | 'failure' | 'stale' | 'refused' | 'redirect' | 'overload' | 'other'
+
+/** A REGISTER with the final answer that the softswitch gave it. */
+export interface ExchangeEnded {
+  readonly kind: 'exchange'
+  readonly time: EpochMilliseconds
+  readonly source: Source
+  readonly transport: Transport
+  readonly account: string
+  readonly outcome: ExchangeOutcome
+  readonly status: number
+  readonly grade: Grade
+  /** For a success: the longest lifetime that the answer grants; 0 where bindings were removed. */
+  readonly grantedExpires: Seconds
+}
+
+/** Any other SIP message, in either direction. */
+export interface SipSeen {
+  readonly kind: 'sip'
+  readonly time: EpochMilliseconds
+  readonly source: Source
+}
+
+export interface MalformedSeen {
+  readonly kind: 'malformed'
+  readonly time: EpochMilliseconds
+  readonly source: Source
+  readonly fault: SipFault
+  /** It was a REGISTER as far as it could be read. */
+  readonly register: boolean
+}
+
+export type Observation = RegisterSeen | ExchangeEnded | SipSeen | MalformedSeen
