@@ -1,0 +1,124 @@
+import { familyOf, splitPrefix } from '../../registrar/net/address.ts'
+import type { Config, Endpoint } from './config.ts'
+
+/** A complaint about values that are each fine but do not go together. */
+interface Finding {
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+}
+
+/** What can be seen only when the whole configuration is read. */
+export function checkTogether(config: Config): {
+  readonly problems: Finding[]
+  readonly warnings: Finding[]
+} {
+  const problems: Finding[] = []
+  const warnings: Finding[] = []
+  const { protect, registrar, dashboard, policy, allow } = config
+
+  if (protect.ports.udp.length + protect.ports.tcp.length === 0) {
+    const message = 'no port is protected; expected at least one, for example udp: [5060]'
+    problems.push({ path: ['protect', 'ports'], message })
+  }
+  for (const name of repeated(protect.interfaces)) {
+    problems.push({
+      path: ['protect', 'interfaces', name.index],
+      message: 'this interface is already on the list',
+    })
+  }
+  for (const transport of ['udp', 'tcp'] as const) {
+    const ports = protect.ports[transport]
+    // The multiport match of iptables takes fifteen ports in one rule; more than that is a mistake anyway.
+    if (ports.length > 64) {
+      problems.push({
+        path: ['protect', 'ports', transport],
+        message: 'more than 64 ports; expected the SIP ports only',
+      })
+    }
+    for (const again of repeated(ports)) {
+      problems.push({
+        path: ['protect', 'ports', transport, again.index],
+        message: 'this port is already on the list',
+      })
+    }
+  }
+
+  if (registrar.minExpires > registrar.maxExpires) {
+    const message = `is longer than registrar.maxExpires (${registrar.maxExpires}s); expected it to be shorter or equal`
+    problems.push({ path: ['registrar', 'minExpires'], message })
+  }
+  for (const again of repeated(registrar.accounts.map(({ user }) => user))) {
+    const path = ['registrar', 'accounts', again.index, 'user']
+    problems.push({ path, message: `the account ${JSON.stringify(again.value)} is already on the list` })
+  }
+  for (const again of repeated(registrar.listen.map(showEndpoint))) {
+    problems.push({
+      path: ['registrar', 'listen', again.index],
+      message: 'this address and port is already on the list',
+    })
+  }
+  if (registrar.enabled && dashboard.enabled) {
+    const clash = registrar.listen.findIndex((endpoint) => overlap(endpoint, dashboard.listen))
+    if (clash >= 0) {
+      const message = `the dashboard listens on ${showEndpoint(dashboard.listen)} too; expected another port`
+      problems.push({ path: ['registrar', 'listen', clash], message })
+    }
+  }
+  if (registrar.enabled && registrar.accounts.length === 0) {
+    const message =
+      'the registrar has no account in this file; unless some were added with `ringfence account add`, it refuses everybody'
+    warnings.push({ path: ['registrar', 'enabled'], message })
+  }
+  if (registrar.enabled) {
+    registrar.listen.forEach(({ port }, index) => {
+      if (protect.ports.udp.includes(port) && protect.ports.tcp.includes(port)) return
+      const message = `port ${port} is not in both lists of protect.ports: nothing guards the registrar there`
+      warnings.push({ path: ['registrar', 'listen', index], message })
+    })
+  }
+
+  allow.forEach((prefix, index) => {
+    const { length } = splitPrefix(prefix)
+    if (length >= (familyOf(prefix) === 4 ? 8 : 19)) return
+    const message = `${prefix} lets a large part of the internet past every limit`
+    warnings.push({ path: ['allow', index], message })
+  })
+  if (dashboard.enabled && !isLoopback(dashboard.listen)) {
+    const message =
+      'the dashboard can be reached from other hosts, in clear: use an SSH tunnel or a reverse proxy with TLS instead'
+    warnings.push({ path: ['dashboard', 'listen'], message })
+  }
+  if (policy.flood.registers / policy.flood.within < 1) {
+    const message =
+      'blocks sources that send less than one REGISTER a second: offices behind one address do that in peace'
+    warnings.push({ path: ['policy', 'flood', 'registers'], message })
+  }
+  if (config.limits.sip.enforce) {
+    const message = 'the SIP limit is enforced from the start: trunks that never register can be cut'
+    warnings.push({ path: ['limits', 'sip', 'enforce'], message })
+  }
+  return { problems, warnings }
+}
+
+function repeated<T>(values: readonly T[]): { readonly value: T; readonly index: number }[] {
+  const seen = new Set<T>()
+  const again: { value: T; index: number }[] = []
+  values.forEach((value, index) => {
+    if (seen.has(value)) again.push({ value, index })
+    seen.add(value)
+  })
+  return again
+}
+
+function showEndpoint({ host, port }: Endpoint): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+function overlap(a: Endpoint, b: Endpoint): boolean {
+  const wild = (host: string) => host === '0.0.0.0' || host === '::'
+  return a.port === b.port && (a.host === b.host || wild(a.host) || wild(b.host))
+}
+
+function isLoopback({ host }: Endpoint): boolean {
+  return host.startsWith('127.') || host === '::1'
+}
