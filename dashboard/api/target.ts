@@ -1,0 +1,44 @@
+import { parseAddress, parsePrefix, showPrefix } from '../../registrar/net/address.ts'
+import { OrderRefused } from './control-plane.ts'
+import { quote } from './errors.ts'
+
+/** The address or prefix that somebody wrote, in its normal form. Refuses with an example how to write one. */
+export function readTarget(text: string): string {
+  const prefix = parsePrefix(text.trim())
+  if (!prefix) {
+    throw new OrderRefused(
+      'bad-input',
+      `${quote(text)} is no address or prefix; write it like 203.0.113.7 or 203.0.113.0/24`,
+    )
+  }
+  return showPrefix(prefix)
+}
+
+/**
+ * What a standing decision is about: an address or prefix, or `ADDRESS:PORT` for a suspension (IPv6 in brackets).
+ */
+export function readDecisionTarget(text: string): string {
+  const trimmed = text.trim()
+  const port = readPortOf(trimmed)
+  return port ?? readTarget(text)
+}
+
+/** One address, for a look at its story. */
+export function readAddress(text: string): string {
+  const address = parseAddress(text.trim())
+  if (!address) {
+    throw new OrderRefused(
+      'bad-input',
+      `${quote(text)} is no address; write it like 203.0.113.7 or 2001:db8::7`,
+    )
+  }
+  return address
+}
+
+function readPortOf(text: string): string | undefined {
+  const parts = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([0-9.]{7,15})):(\d{1,5})$/.exec(text)
+  if (!parts) return undefined
+  const address = parseAddress(parts[1] ?? parts[2] ?? '')
+  if (!address || Number(parts[3]) > 65_535) return undefined
+  return address.includes(':') ? `[${address}]:${Number(parts[3])}` : `${address}:${Number(parts[3])}`
+}
