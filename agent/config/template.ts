@@ -16,7 +16,7 @@ mode: enforce
 
 protect:
   # The interfaces that SIP from outside arrives on. Never lo.
-  interfaces: [${interfaces.join(', ')}]
+  interfaces: [${interfaces.map(plainOrQuoted).join(', ')}]
   # local: every address of this host. On a gateway in front of the softswitch: a list of the addresses and
   # prefixes behind it, for example [192.0.2.10, 2001:db8:1::/64].
   addresses: local
@@ -102,4 +102,9 @@ control:
 # The journal: decisions, verdicts, accounts, bindings.
 data: /var/lib/ringfence
 `
+}
+
+/** YAML reads `1`, `0x1` or `null` as something else than a name. */
+function plainOrQuoted(name: string): string {
+  return /^[A-Za-z][A-Za-z0-9._-]*$/.test(name) && !/^(true|false|null)$/i.test(name) ? name : `'${name}'`
 }

@@ -18,9 +18,9 @@ import type {
  */
 export interface Journal {
   recordDecision(decision: NewDecision): Decision
-  /** A new end for a decision that stands. Undefined where none of that number stands. */
+  /** A new end for a decision. Undefined where none has that number or it was taken back. */
   extendDecision(id: number, until: EpochMilliseconds | null): Decision | undefined
-  /** Takes a decision back. Undefined where none of that number stands. */
+  /** Takes a decision back. Undefined where none has that number or it was taken back before. */
   endDecision(id: number, end: { readonly at: EpochMilliseconds; readonly by: string }): Decision | undefined
   /** Neither taken back nor run out at `now`; newest first. */
   standingDecisions(now: EpochMilliseconds): readonly Decision[]
