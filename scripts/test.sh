@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs them all: sudo ./scripts/test.sh [options of vitest]
+set -Eeuo pipefail
+umask 022
+
+HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=setup/debian.sh
+. "$HERE/scripts/setup/debian.sh"
+trap 'on_error "$?" "$LINENO"' ERR
+
+if [[ ${1:-} == --help || ${1:-} == -h ]]; then
+  cat <<'TEXT'
+Usage: sudo ./scripts/test.sh [options of vitest]
+
+Installs what the tests need (Debian packages, Node packages), builds, checks types and style, and runs every test:
+fast ones, those with the real kernel in network namespaces of their own, and those in a headless browser.
+Whatever comes after goes to vitest, for example: sudo ./scripts/test.sh --project fast
+TEXT
+  exit 0
+fi
+
+require_root
+require_debian "${RINGFENCE_FORCE:-no}"
+
+# What Ringfence needs itself, and the programs that the tests play softswitch, phone and attacker with.
+readonly PACKAGES=(
+  iptables ipset libpcap-dev build-essential python3 tcpdump iproute2 procps ca-certificates
+  kamailio baresip-core sip-tester sipsak sipvicious hydra
+  netsniff-ng tcpreplay tshark conntrack chromium
+)
+
+# Debian starts a service that it installs; a softswitch that nobody asked for must not take port 5060.
+install_quietly() {
+  local policy=/usr/sbin/policy-rc.d had_kamailio=no
+  ! is_installed kamailio || had_kamailio=yes
+  if [[ -e $policy ]]; then
+    install_packages "$@"
+  else
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    # shellcheck disable=SC2064
+    trap "rm -f $policy" EXIT
+    install_packages "$@"
+    rm -f "$policy"
+    trap - EXIT
+  fi
+  if [[ $had_kamailio == no && -d /run/systemd/system ]]; then
+    systemctl disable --quiet kamailio.service || true
+  fi
+}
+
+step 'installing the Debian packages that the tests need' \
+  'Check the network and /etc/apt/sources.list*; if dpkg was interrupted: dpkg --configure -a. Then repeat.'
+install_quietly "${PACKAGES[@]}"
+
+step "checking Node (at least $NODE_FLOOR)" 'Install nodejs and npm by hand (Debian 13: apt-get install nodejs npm).'
+ensure_node
+
+# What root makes in somebody's checkout is given to that somebody in the end.
+give_back() {
+  local owner
+  owner=$(stat -c %u:%g "$HERE")
+  if [[ $owner != 0:* ]]; then
+    chown -R --from=0:0 "$owner" "$HERE/node_modules" "$HERE/dist" 2>/dev/null || true
+  fi
+}
+trap give_back EXIT
+
+step 'installing the Node packages (npm ci)' \
+  'Check that the npm registry can be reached (npm ping; proxies: npm config set proxy URL), then repeat.'
+install_node_modules "$HERE"
+
+cd "$HERE"
+step 'building (npm run build)' 'Mend what the compiler names above.'
+npm run --silent build
+
+step 'checking style and types (npm run check)' 'Mend what is named above; npm run format mends the style.'
+status=0
+npm run --silent check || status=$?
+
+step 'running the tests' 'The summary above names each test that failed.'
+# Root on Debian with all programs installed: a test that skips itself for want of them is a failure.
+export RINGFENCE_REQUIRE_ALL=${RINGFENCE_REQUIRE_ALL:-1}
+tested=0
+node node_modules/vitest/vitest.mjs run "$@" || tested=$?
+if [[ $status -ne 0 ]]; then
+  fail 'The check of style and types, before the tests, failed: npm run check'
+fi
+exit "$tested"
