@@ -21,6 +21,8 @@ export type FormatStep =
 
 /** One file format. `step` reads at most one record from `bytes[start..end)` and never throws on content. */
 export interface CaptureFormat {
+  /** Whether the header at the beginning was read. */
+  readonly ready: boolean
   step(bytes: Buffer, start: number, end: number): FormatStep
 }
 

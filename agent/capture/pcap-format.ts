@@ -38,6 +38,10 @@ export class PcapFormat implements CaptureFormat {
     }
   }
 
+  get ready(): boolean {
+    return this.#linkType >= 0
+  }
+
   step(bytes: Buffer, start: number, end: number): FormatStep {
     if (this.#linkType < 0) return this.#readFileHeader(bytes, start, end)
     if (end - start < RECORD_HEADER_BYTES) return { kind: 'need', bytes: RECORD_HEADER_BYTES }

@@ -34,6 +34,10 @@ export class PcapngFormat implements CaptureFormat {
     this.#deliver = deliver
   }
 
+  get ready(): boolean {
+    return this.#interfaces.length > 0
+  }
+
   step(bytes: Buffer, start: number, end: number): FormatStep {
     if (end - start < 12) return { kind: 'need', bytes: 12 }
     if (bytes.readUInt32BE(start) === SECTION_HEADER) {

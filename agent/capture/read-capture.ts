@@ -31,6 +31,11 @@ export class CaptureReader {
     return this.#frames
   }
 
+  /** Whether the beginning was read, and is that of a capture. */
+  get ready(): boolean {
+    return this.#format?.ready === true
+  }
+
   /** Set as soon as nothing more can be read, even when more bytes are pushed. */
   get outcome(): CaptureOutcome | undefined {
     return this.#outcome

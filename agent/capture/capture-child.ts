@@ -1,0 +1,263 @@
+import { readFileSync, writeSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import process from 'node:process'
+import type { CaptureReport } from './capture-report.ts'
+
+// A program of its own: `node capture-child.js ENGINE INTERFACE SNAPLENGTH BUFFERBYTES FILTER` writes what the native
+// library captures to stdout in the pcap format, and reports to stderr, a line of JSON each. The libraries' loops
+// starve the event loop under load, and an interface that goes away aborts the process: here that harms nobody.
+// It ends when stdin does, that is, when whoever started it is gone.
+
+const [engine, device, snapText, bufferText, filter] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string,
+]
+const snapLength = Number(snapText)
+const bufferBytes = Number(bufferText)
+
+const STDOUT = 1
+const STDERR = 2
+const RECORD_HEADER_BYTES = 16
+/** A batch is written when it holds this much, at the end of a turn of the event loop, and when it gets old. */
+const BATCH_BYTES = 65_536
+const BATCH_PACKETS = 64
+const STATISTICS_EVERY = 1000
+const LOOK_EVERY = 200
+/** How long a block of packets may wait in the kernel; the price is a wake-up each while there is traffic. */
+const BLOCK_TIMEOUT = 10
+
+const require = createRequire(import.meta.url)
+const batch = Buffer.allocUnsafeSlow(BATCH_BYTES + RECORD_HEADER_BYTES + snapLength)
+let batched = 0
+let packetsInBatch = 0
+let packets = 0
+let flushPlanned = false
+let statistics: () => void = () => {}
+let statisticsAt = 0
+
+process.stdin.on('end', () => process.exit(0))
+process.stdin.on('error', () => process.exit(0))
+process.stdin.resume()
+
+function report(line: CaptureReport): void {
+  try {
+    writeSync(STDERR, `${JSON.stringify(line)}\n`)
+  } catch {
+    // Nobody listens any more; the end of stdin says so too.
+  }
+}
+
+function leave(line: CaptureReport): never {
+  flush()
+  report(line)
+  process.exit(1)
+}
+
+/** Blocks while the pipe is full: then the kernel drops packets, and counts them, and no memory grows. */
+function flush(): void {
+  packetsInBatch = 0
+  let written = 0
+  try {
+    while (written < batched) written += writeSync(STDOUT, batch, written, batched - written)
+  } catch {
+    process.exit(0)
+  }
+  batched = 0
+}
+
+function writeFileHeader(linkType: number): void {
+  batch.writeUInt32LE(0xa1b2c3d4, 0)
+  batch.writeUInt16LE(2, 4)
+  batch.writeUInt16LE(4, 6)
+  batch.fill(0, 8, 16)
+  batch.writeUInt32LE(snapLength, 16)
+  batch.writeUInt32LE(linkType, 20)
+  batched = 24
+  flush()
+}
+
+/** The record is in the batch already; this makes it count. */
+function addRecord(capturedLength: number): void {
+  batched += RECORD_HEADER_BYTES + capturedLength
+  packetsInBatch++
+  packets++
+  if (batched >= BATCH_BYTES || packetsInBatch >= BATCH_PACKETS) {
+    flush()
+    // Timers do not run while packets keep coming, so the look at the clock has to be here.
+    if (Date.now() >= statisticsAt) statistics()
+  } else if (!flushPlanned) {
+    flushPlanned = true
+    setImmediate(() => {
+      flushPlanned = false
+      flush()
+    })
+  }
+}
+
+/** Link types of the libraries' own words; what they do not know they name by its DLT number. */
+function linkTypeOf(word: string): number {
+  const known: Readonly<Record<string, number>> = { NULL: 0, ETHERNET: 1, RAW: 101, LINUX_SLL: 113 }
+  const name = word.replace('LINKTYPE_', '')
+  const number = /^Unknown linktype (\d+)$/.exec(name)?.[1]
+  const linkType = known[name] ?? (number === undefined ? undefined : Number(number))
+  if (linkType === undefined) return leave({ type: 'failed', detail: `the link type ${word} is not known` })
+  return linkType
+}
+
+function load<Module>(name: string): Module {
+  try {
+    return require(name) as Module
+  } catch (error) {
+    return leave({ type: 'no-engine', detail: `the module ${name} cannot be loaded: ${firstLine(error)}` })
+  }
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!
+}
+
+/** What stands against capturing on the device, if anything; where there is no /sys the library will say it. */
+function obstacle(): string | undefined {
+  try {
+    readFileSync('/sys/class/net/lo/flags')
+  } catch {
+    return undefined
+  }
+  try {
+    const up = (Number(readFileSync(`/sys/class/net/${device}/flags`, 'latin1')) & 1) !== 0
+    return up ? undefined : `${device} is down`
+  } catch {
+    return `there is no interface ${device}`
+  }
+}
+
+/** The part of npm `pcap` that is used here. */
+interface PcapModule {
+  warningHandler: (text: string) => void
+  createSession(
+    device: string,
+    options: {
+      filter: string
+      buffer_size: number
+      snap_length: number
+      buffer_timeout: number
+      promiscuous: boolean
+    },
+  ): PcapSession
+}
+
+interface PcapSession {
+  link_type: string
+  buf: Buffer
+  header: Buffer
+  on(event: 'packet', listener: () => void): void
+  stats(): { ps_recv: number; ps_drop: number }
+  session: { read_callback: () => void; dispatch(buffer: Buffer, header: Buffer): number }
+}
+
+function runPcap(pcap: PcapModule): void {
+  pcap.warningHandler = () => {}
+  const session = pcap.createSession(device, {
+    filter,
+    buffer_size: bufferBytes,
+    snap_length: snapLength,
+    buffer_timeout: BLOCK_TIMEOUT,
+    promiscuous: false,
+  })
+  writeFileHeader(linkTypeOf(session.link_type))
+  session.on('packet', () => {
+    const captured = session.header.readUInt32LE(8)
+    session.header.copy(batch, batched)
+    session.buf.copy(batch, batched + RECORD_HEADER_BYTES, 0, captured)
+    addRecord(captured)
+  })
+  statistics = () => {
+    statisticsAt = Date.now() + STATISTICS_EVERY
+    const { ps_recv: received, ps_drop: dropped } = session.stats()
+    report({ type: 'statistics', received, dropped })
+  }
+  // An interface that goes down for a moment ends libuv's watching of the socket without a word; a wake-up with
+  // nothing to read betrays it, or packets that wait although nobody was woken. From then on the clock reads.
+  let wakeUps = 0
+  let wakeUpsBefore = 0
+  let byClock = false
+  const readByClock = () => {
+    if (!byClock) setInterval(read, BLOCK_TIMEOUT)
+    byClock = true
+  }
+  const read = () => {
+    const before = packets
+    if (session.session.dispatch(session.buf, session.header) < 0) {
+      leave({ type: 'failed', detail: `the capture on ${device} broke off` })
+    }
+    return packets - before
+  }
+  session.session.read_callback = () => {
+    wakeUps++
+    if (read() === 0) readByClock()
+  }
+  setInterval(() => {
+    if (read() > 0 && wakeUps === wakeUpsBefore) readByClock()
+    wakeUpsBefore = wakeUps
+    const problem = obstacle()
+    if (problem !== undefined) leave({ type: 'failed', detail: problem })
+    if (Date.now() >= statisticsAt) statistics()
+  }, LOOK_EVERY)
+}
+
+/** The part of npm `cap` that is used here. */
+interface CapModule {
+  new (): {
+    open(device: string, filter: string, bufferSize: number, buffer: Buffer): string
+    on(event: 'packet', listener: (length: number, truncated: boolean) => void): void
+  }
+}
+
+/** The library keeps a bare pointer to the buffer: at module level it lives as long as the process. */
+const capBuffer = Buffer.allocUnsafeSlow(65_535)
+let capObject: InstanceType<CapModule> | undefined
+
+function runCap(Cap: CapModule): void {
+  capObject = new Cap()
+  const linkType = linkTypeOf(capObject.open(device, filter, bufferBytes, capBuffer))
+  writeFileHeader(linkType)
+  capObject.on('packet', (length) => {
+    // The library tells no time: the moment of reading has to do, a few milliseconds late under load.
+    const now = Date.now()
+    const captured = Math.min(length, snapLength)
+    batch.writeUInt32LE(Math.floor(now / 1000), batched)
+    batch.writeUInt32LE((now % 1000) * 1000, batched + 4)
+    batch.writeUInt32LE(captured, batched + 8)
+    batch.writeUInt32LE(length, batched + 12)
+    capBuffer.copy(batch, batched + RECORD_HEADER_BYTES, 0, captured)
+    addRecord(captured)
+  })
+  setInterval(() => {
+    const problem = obstacle()
+    if (problem !== undefined) leave({ type: 'failed', detail: problem })
+  }, LOOK_EVERY)
+}
+
+function run(): void {
+  try {
+    if (engine === 'pcap') runPcap(load<PcapModule>('pcap'))
+    else runCap(load<{ Cap: CapModule }>('cap').Cap)
+  } catch (error) {
+    leave({ type: 'failed', detail: firstLine(error) })
+  }
+}
+
+function waitForDevice(said?: string): void {
+  const problem = obstacle()
+  if (problem === undefined) {
+    run()
+    return
+  }
+  if (problem !== said) report({ type: 'waiting', detail: problem })
+  setTimeout(() => waitForDevice(problem), LOOK_EVERY)
+}
+
+waitForDevice()

@@ -1,0 +1,44 @@
+/** The ports of which everything, in both directions, is to be captured. */
+export interface CapturePorts {
+  readonly udp: readonly number[]
+  readonly tcp: readonly number[]
+}
+
+/** `plain` for links that know no VLAN tags (tun, PPP, WireGuard): libpcap refuses `vlan` there. */
+export type TagHandling = 'tagged' | 'plain'
+
+/**
+ * What may stand between an IPv6 header and the ports: hop-by-hop, routing, fragment, authentication, destination
+ * options, mobility, HIP, shim6. BPF cannot follow the chain, and whoever puts one in front of his REGISTER must
+ * not be invisible: all of them are let through, and decoding sorts them out.
+ */
+const V6_EXTENSIONS = [0, 43, 44, 51, 60, 135, 139, 140]
+
+/**
+ * The BPF expression for all that may belong to the ports: IPv4 and IPv6, with fragments, and with up to two
+ * VLAN tags. It lets through more than the ports (other people's fragments), so the reader looks at them again.
+ * Throws a RangeError for a port that is none, and where no port is given.
+ */
+export function captureFilter(ports: CapturePorts, tags: TagHandling = 'tagged'): string {
+  const packet = packetFilter(ports)
+  if (tags === 'plain') return packet
+  // `vlan` moves the offsets of all that is written after it, so each form has to come before the next tag.
+  return `(${packet}) or (vlan and ((${packet}) or (vlan and (${packet}))))`
+}
+
+function packetFilter({ udp, tcp }: CapturePorts): string {
+  const parts = [
+    ...udp.map((port) => `udp port ${checked(port)}`),
+    ...tcp.map((port) => `tcp port ${checked(port)}`),
+  ]
+  if (parts.length === 0) throw new RangeError('a capture needs at least one port')
+  // `port` never matches the later fragments, which carry none. Fragmented TCP does not occur: it segments itself.
+  if (udp.length > 0) parts.push('(ip proto 17 and ip[6:2] & 0x1fff != 0)')
+  parts.push(`(ip6 and (${V6_EXTENSIONS.map((header) => `ip6[6] = ${header}`).join(' or ')}))`)
+  return parts.join(' or ')
+}
+
+function checked(port: number): number {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new RangeError(`${port} is no port`)
+  return port
+}

@@ -1,0 +1,254 @@
+import { execa } from 'execa'
+import type { Milliseconds } from '../../registrar/net/time.ts'
+import type { CaptureReport } from './capture-report.ts'
+import type { CaptureEngine } from './engines.ts'
+import { countsDrops, ENGINES_BY_MERIT, engineCommand, ReportReader } from './engines.ts'
+import type { CapturePorts, TagHandling } from './filter.ts'
+import { captureFilter } from './filter.ts'
+import type { Frame } from './frame.ts'
+import { CaptureReader } from './read-capture.ts'
+
+export type { CaptureEngine } from './engines.ts'
+
+export type CaptureState =
+  | { readonly state: 'running'; readonly engine: CaptureEngine }
+  /** The interface is down or not there; capturing goes on when it is back. */
+  | { readonly state: 'waiting'; readonly detail: string }
+  /** Something else is wrong; it is tried again all the same. */
+  | { readonly state: 'failed'; readonly detail: string }
+
+/** The kernel's counters since `start`, over all restarts: frames past the filter, and frames it had no room for. */
+export interface KernelStatistics {
+  readonly received: number
+  readonly dropped: number
+}
+
+export interface LiveCaptureOptions {
+  readonly interface: string
+  readonly ports: CapturePorts
+  readonly engine: 'auto' | CaptureEngine
+  /** Called for each frame, synchronously; the frame's bytes are not valid afterwards. */
+  readonly onFrame: (frame: Frame) => void
+  /** Called about once a second; with null once where the engine cannot count. */
+  readonly onStatistics?: (statistics: KernelStatistics | null) => void
+  readonly onState?: (state: CaptureState) => void
+  readonly snapLength?: number
+  /** The kernel's buffer, which bridges the moments when nobody reads. */
+  readonly bufferBytes?: number
+  /** Words to put before the capturing command, for example `ip netns exec blue`. */
+  readonly launcher?: readonly string[]
+  /** The compiled `capture-child`, where it does not lie beside this file. */
+  readonly childScript?: string
+}
+
+const SNAP_LENGTH = 65_535
+/** `cap` and tcpdump use a slot of the snap length for each packet: this holds a thousand. */
+const BUFFER_BYTES = 64 * 1024 * 1024
+const FIRST_RESTART: Milliseconds = 100
+const LAST_RESTART: Milliseconds = 5_000
+/** A child that captured for so long was well: the next restart is quick again. */
+const LIVED_WELL: Milliseconds = 5_000
+const STATISTICS_EVERY: Milliseconds = 1_000
+const END_WITHIN: Milliseconds = 2_000
+
+/**
+ * Captures on one interface by a child process that writes a pcap stream, and starts it again when it dies. A reader
+ * that is too slow fills the pipe, then the kernel's buffer, and then the kernel drops and counts: memory never grows.
+ */
+export class LiveCapture {
+  readonly #options: LiveCaptureOptions
+  readonly #engines: readonly CaptureEngine[]
+  #engineIndex = 0
+  #tags: TagHandling = 'tagged'
+  #state: CaptureState = { state: 'waiting', detail: 'not started' }
+  #child: RunningChild | undefined
+  #restartDelay = FIRST_RESTART
+  #restartTimer: NodeJS.Timeout | undefined
+  #stopping = false
+  /** What earlier children counted, and what the present one has. */
+  #before: KernelStatistics = { received: 0, dropped: 0 }
+  #now: KernelStatistics = { received: 0, dropped: 0 }
+
+  constructor(options: LiveCaptureOptions) {
+    this.#options = options
+    this.#engines = options.engine === 'auto' ? ENGINES_BY_MERIT : [options.engine]
+  }
+
+  get state(): CaptureState {
+    return this.#state
+  }
+
+  /** The capturing process; undefined while there is none. */
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  start(): void {
+    if (this.#child || this.#restartTimer) return
+    this.#stopping = false
+    this.#spawn()
+  }
+
+  /** Ends the capturing process and waits for its end. No frame is delivered afterwards. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    clearTimeout(this.#restartTimer)
+    this.#restartTimer = undefined
+    const child = this.#child
+    if (!child) return
+    child.kill()
+    await child.ended
+  }
+
+  #spawn(): void {
+    const engine = this.#engines[this.#engineIndex]!
+    const { launcher = [], childScript } = this.#options
+    const command = engineCommand(engine, {
+      interface: this.#options.interface,
+      filter: captureFilter(this.#options.ports, this.#tags),
+      snapLength: this.#options.snapLength ?? SNAP_LENGTH,
+      bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,
+      childScript,
+    })
+    const [file, ...args] = [...launcher, command.file, ...command.args] as [string, ...string[]]
+    const child = runChild(engine, file, args, {
+      onFrame: (frame) => {
+        if (!this.#stopping) this.#options.onFrame(frame)
+      },
+      onRunning: () => {
+        this.#say({ state: 'running', engine })
+        if (!countsDrops(engine)) this.#options.onStatistics?.(null)
+      },
+      onReport: (report) => this.#hear(report),
+    })
+    this.#child = child
+    void child.ended.then((ending) => {
+      this.#child = undefined
+      this.#before = this.#sum()
+      this.#now = { received: 0, dropped: 0 }
+      if (!this.#stopping) this.#restart(ending)
+    })
+  }
+
+  #hear(report: CaptureReport): void {
+    if (this.#stopping) return
+    if (report.type === 'waiting') this.#say({ state: 'waiting', detail: report.detail })
+    if (report.type !== 'statistics') return
+    this.#now = { received: report.received, dropped: report.dropped }
+    this.#options.onStatistics?.(this.#sum())
+  }
+
+  #sum(): KernelStatistics {
+    return {
+      received: this.#before.received + this.#now.received,
+      dropped: this.#before.dropped + this.#now.dropped,
+    }
+  }
+
+  #restart(ending: ChildEnding): void {
+    if (this.#tags === 'tagged' && ending.detail.includes('no VLAN support')) {
+      this.#tags = 'plain'
+      this.#spawn()
+      return
+    }
+    if (ending.noEngine && this.#engineIndex + 1 < this.#engines.length) {
+      this.#engineIndex++
+      this.#spawn()
+      return
+    }
+    this.#say({ state: isAboutInterface(ending.detail) ? 'waiting' : 'failed', detail: ending.detail })
+    if (ending.ranFor >= LIVED_WELL) this.#restartDelay = FIRST_RESTART
+    this.#restartTimer = setTimeout(() => {
+      this.#restartTimer = undefined
+      this.#spawn()
+    }, this.#restartDelay)
+    this.#restartDelay = Math.min(this.#restartDelay * 2, LAST_RESTART)
+  }
+
+  #say(state: CaptureState): void {
+    this.#state = state
+    this.#options.onState?.(state)
+  }
+}
+
+/** libpcap's words for an interface that is down, gone, or went while capturing. */
+function isAboutInterface(detail: string): boolean {
+  return /not up|is down|went down|broke off|No such device|no interface|disappeared|status == 0/i.test(
+    detail,
+  )
+}
+
+interface ChildEnding {
+  readonly detail: string
+  readonly noEngine: boolean
+  /** How long it captured. */
+  readonly ranFor: Milliseconds
+}
+
+interface RunningChild {
+  readonly pid: number | undefined
+  readonly ended: Promise<ChildEnding>
+  kill(): void
+}
+
+interface ChildEvents {
+  readonly onFrame: (frame: Frame) => void
+  readonly onRunning: () => void
+  readonly onReport: (report: CaptureReport) => void
+}
+
+function runChild(engine: CaptureEngine, file: string, args: string[], events: ChildEvents): RunningChild {
+  let runningSince: number | undefined
+  let failure: { readonly detail: string; readonly noEngine: boolean } | undefined
+  // No timeout: it runs until it is stopped, or until the end of its stdin tells it that its parent is gone.
+  const child = execa(file, args, {
+    buffer: false,
+    reject: false,
+    encoding: 'buffer',
+    stdin: 'pipe',
+    stdout: 'pipe',
+    stderr: 'pipe',
+    env: { LC_ALL: 'C', NODE_OPTIONS: '' },
+    forceKillAfterDelay: END_WITHIN,
+  })
+  const reader = new CaptureReader({ onFrame: events.onFrame })
+  child.stdout.on('data', (chunk: Buffer) => {
+    reader.push(chunk)
+    if (runningSince === undefined && reader.ready) {
+      runningSince = performance.now()
+      events.onRunning()
+    }
+    if (reader.outcome && !failure) {
+      failure = { detail: `${engine} wrote what is no capture: ${describe(reader)}`, noEngine: false }
+      child.kill('SIGKILL')
+    }
+  })
+  const reports = new ReportReader((report) => {
+    if (report.type === 'failed') failure ??= { detail: report.detail, noEngine: false }
+    if (report.type === 'no-engine') failure ??= { detail: report.detail, noEngine: true }
+    events.onReport(report)
+  })
+  child.stderr.setEncoding('utf8')
+  child.stderr.on('data', (text: string) => reports.push(text))
+  child.stdin.on('error', () => {})
+  // Before tcpdump has set its handler the signal would end it, hence not in the first moments.
+  const ask = () => {
+    if (runningSince !== undefined && performance.now() - runningSince > 200) child.kill('SIGUSR1')
+  }
+  const asking = engine === 'tcpdump' ? setInterval(ask, STATISTICS_EVERY) : undefined
+  const ended = child.then((result): ChildEnding => {
+    clearInterval(asking)
+    const ranFor = runningSince === undefined ? 0 : performance.now() - runningSince
+    if (failure) return { ...failure, ranFor }
+    const notFound = result.code === 'ENOENT' || /failed to execute|No such file/i.test(reports.lastWords)
+    const detail =
+      reports.lastWords || result.originalMessage || `${engine} ended with exit code ${result.exitCode}`
+    return { detail, noEngine: notFound, ranFor }
+  })
+  return { pid: child.pid, ended, kill: () => child.kill('SIGTERM') }
+}
+
+function describe(reader: CaptureReader): string {
+  const outcome = reader.end().outcome
+  return outcome.kind === 'complete' ? 'it is complete' : outcome.detail
+}
