@@ -131,7 +131,9 @@ export class Decisions {
       keyOf({ kind: 'block', target: { kind: 'prefix', prefix: order.target }, scope: 'sip' }),
     )
     if (known) {
-      this.#write(() => this.#options.journal.endDecision(known.id, { at: this.#options.clock(), by: order.who }))
+      this.#write(() =>
+        this.#options.journal.endDecision(known.id, { at: this.#options.clock(), by: order.who }),
+      )
     }
     return this.#record({
       kind: 'block',
@@ -228,7 +230,9 @@ export class Decisions {
     const ended: Decision[] = []
     for (const [key, decision] of this.#standing) {
       if (!isMeant(decision)) continue
-      this.#write(() => this.#options.journal.endDecision(decision.id, { at: this.#options.clock(), by: who }))
+      this.#write(() =>
+        this.#options.journal.endDecision(decision.id, { at: this.#options.clock(), by: who }),
+      )
       this.#standing.delete(key)
       ended.push(decision)
     }

@@ -35,7 +35,14 @@ export interface Totals {
  * replay decides what a live run would have decided.
  */
 export class Detector {
-  readonly totals: Totals = { registers: 0, sipMessages: 0, challenges: 0, successes: 0, failures: 0, malformed: 0 }
+  readonly totals: Totals = {
+    registers: 0,
+    sipMessages: 0,
+    challenges: 0,
+    successes: 0,
+    failures: 0,
+    malformed: 0,
+  }
   readonly sources: SourceTable
   readonly #ladder: FailureLadder
   readonly #policy: DetectionPolicy

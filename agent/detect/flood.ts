@@ -1,5 +1,5 @@
 import { splitPrefix } from '../../registrar/net/address.ts'
-import { type EpochMilliseconds, showDuration } from '../../registrar/net/time.ts'
+import { type EpochMilliseconds, type Milliseconds, showDuration } from '../../registrar/net/time.ts'
 import type { SourceRecord } from './source-table.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
 
@@ -7,6 +7,8 @@ import type { DetectionPolicy, Verdict } from './verdict.ts'
 const MOST_REGISTERS_A_PHONE = 16
 /** So many phones behind one address that never had a success are no office. */
 const MOST_PHONES = 1_000
+/** A success makes a source a returning one for so long. */
+export const RETURNING_FOR: Milliseconds = 7 * 86_400_000
 /** From this many answers on, a source that wanted to register has had its chance. */
 const ANSWERS_FOR_A_CHANCE = 3
 
@@ -14,11 +16,15 @@ const ANSWERS_FOR_A_CHANCE = 3
  * Judges the REGISTER rate of one source. Over the threshold it is blocked (scope register: a count of packets
  * proves no more), unless somebody honest may be behind it:
  *
- * - it had a success that still lasts, or one within the window: then only the kernel's limits hold it;
+ * - it registered within the last days: then only the kernel's limits hold it;
  * - it looks like an office coming back: many accounts, few REGISTERs each. Then it gets the time of one more
  *   window, and is blocked only where the softswitch answered it and it never answered a challenge.
  */
-export function judgeFlood(record: SourceRecord, now: EpochMilliseconds, policy: DetectionPolicy): Verdict | undefined {
+export function judgeFlood(
+  record: SourceRecord,
+  now: EpochMilliseconds,
+  policy: DetectionPolicy,
+): Verdict | undefined {
   const { registers: threshold, within } = policy.flood
   const registers = record.window.total(now)
   if (registers < threshold) {
@@ -58,16 +64,22 @@ export function judgeFlood(record: SourceRecord, now: EpochMilliseconds, policy:
     }
   }
 
-  if (record.provenUntil > now) return verdict('limit', ', but a registration of this source still lasts: limited, not blocked')
-  if (record.lastSuccess > now - within * 1000) {
-    return verdict('limit', ', of which some led to a success: limited, not blocked')
+  if (record.provenUntil > now) {
+    return verdict('limit', ', but a registration of this source still lasts: limited, not blocked')
+  }
+  if (now - record.lastSuccess < RETURNING_FOR) {
+    return verdict('limit', ', but it registered within the last days: limited, not blocked')
   }
   const looksLikePhones = phones >= 2 && phones <= MOST_PHONES && registers <= phones * MOST_REGISTERS_A_PHONE
   if (looksLikePhones) {
     if (record.lastChallengeAnswered >= now - 2 * within * 1000) {
-      return verdict('limit', ` of about ${phones} accounts that answer their challenges: limited, not blocked`)
+      return verdict(
+        'limit',
+        ` of about ${phones} accounts that answer their challenges: limited, not blocked`,
+      )
     }
-    const hadItsChance = record.answersWhileOver >= ANSWERS_FOR_A_CHANCE && now - record.overSince >= within * 1000
+    const hadItsChance =
+      record.answersWhileOver >= ANSWERS_FOR_A_CHANCE && now - record.overSince >= within * 1000
     if (!hadItsChance) return undefined
     return verdict('block', ` for about ${phones} accounts, no challenge answered, none led to a success`)
   }

@@ -85,7 +85,8 @@ export class SourceTable {
   prove(record: SourceRecord, until: EpochMilliseconds): void {
     record.provenUntil = Math.max(record.provenUntil, until)
     this.#unproven.delete(record.source)
-    if (this.#proven.size >= this.#capacity && !this.#proven.has(record.source)) this.#letGoOldest(this.#proven)
+    if (this.#proven.size >= this.#capacity && !this.#proven.has(record.source))
+      this.#letGoOldest(this.#proven)
     this.#proven.set(record.source, record)
   }
 
@@ -141,6 +142,8 @@ export class SourceTable {
 /** Remembers who a source said it is, a bounded few of them. */
 export function remember(record: SourceRecord, seen: { account: string; userAgent: string }): void {
   const { account, userAgent } = seen
-  if (account !== '' && record.accounts.size < MOST_ACCOUNTS_NAMED) record.accounts.add(account.slice(0, MOST_TEXT))
-  if (userAgent !== '' && record.userAgents.size < MOST_AGENTS_NAMED) record.userAgents.add(userAgent.slice(0, MOST_TEXT))
+  if (account !== '' && record.accounts.size < MOST_ACCOUNTS_NAMED)
+    record.accounts.add(account.slice(0, MOST_TEXT))
+  if (userAgent !== '' && record.userAgents.size < MOST_AGENTS_NAMED)
+    record.userAgents.add(userAgent.slice(0, MOST_TEXT))
 }

@@ -32,7 +32,15 @@ export interface RegisterSeen {
  * How an exchange ended. `challenge`: the normal first half of a registration. `stale`: credentials over a nonce
  * that is too old, which is no failure. `failure`: credentials refused. `refused`: 403 or 404 without a challenge.
  */
-export type ExchangeOutcome = 'challenge' | 'success' | 'failure' | 'stale' | 'refused' | 'redirect' | 'overload' | 'other'
+export type ExchangeOutcome =
+  | 'challenge'
+  | 'success'
+  | 'failure'
+  | 'stale'
+  | 'refused'
+  | 'redirect'
+  | 'overload'
+  | 'other'
 
 /** A REGISTER with the final answer that the softswitch gave it. */
 export interface ExchangeEnded {

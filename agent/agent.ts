@@ -1,0 +1,296 @@
+import type { Logger } from 'pino'
+import type { ControlPlane } from '../dashboard/api/control-plane.ts'
+import { sourcePrefixOf } from '../registrar/net/address.ts'
+import type { Clock, Milliseconds } from '../registrar/net/time.ts'
+import { RulesEngine } from '../rules/engine.ts'
+import { ImaginedKernel } from '../rules/imagined-kernel.ts'
+import { IptablesKernel } from '../rules/iptables-kernel.ts'
+import { removeEverything } from '../rules/remove-everything.ts'
+import type { Config } from './config/config.ts'
+import { AgentControlPlane, type SensorView } from './control/control-plane.ts'
+import { Picture } from './control/picture.ts'
+import { showTarget } from './control/views.ts'
+import { Decisions } from './decide/decisions.ts'
+import { buildDesiredState } from './decide/desired.ts'
+import { RETURNING_FOR } from './detect/flood.ts'
+import type { Verdict } from './detect/verdict.ts'
+import { type HostFigures, readHostFigures } from './host/host-figures.ts'
+import { LogGate } from './host/log.ts'
+import type { Journal } from './journal/journal.ts'
+import { RegistrarProcess } from './registrar-process.ts'
+import type { FromSensor, SensorSettings, SensorSummary } from './sensor/messages.ts'
+import { SensorProcess } from './sensor/sensor-process.ts'
+
+const HOST_INTERVAL: Milliseconds = 1_000
+const TIDY_INTERVAL: Milliseconds = 60_000
+const SIP_ENFORCED = 'enforce-sip'
+/** What an attacker can make us write, a second. */
+const MOST_LINES = 20
+const MOST_VERDICTS_KEPT = 200
+
+export interface AgentOptions {
+  readonly config: Config
+  readonly journal: Journal
+  readonly log: Logger
+  readonly version: string
+  readonly clock: Clock
+}
+
+/** The composition root: builds the parts of the daemon and carries verdicts to decisions and decisions to the kernel. */
+export class Agent {
+  readonly plane: ControlPlane
+  readonly #o: AgentOptions
+  readonly #plane: AgentControlPlane
+  readonly #engine: RulesEngine
+  readonly #decisions: Decisions
+  readonly #sensor: SensorProcess
+  readonly #registrar: RegistrarProcess
+  readonly #picture = new Picture()
+  readonly #sensorView: SensorView = {
+    state: 'starting',
+    engine: '',
+    framesSeen: 0,
+    framesLost: 0,
+    malformed: 0,
+    sourcesTracked: 0,
+    detail: 'the sensor is starting',
+  }
+  readonly #logGate: LogGate
+  readonly #verdictGate: LogGate
+  #config: Config
+  #host: HostFigures = { cpu: 0, memoryUsed: 0, memoryTotal: 0 }
+  #timers: NodeJS.Timeout[] = []
+  #started = false
+
+  constructor(options: AgentOptions) {
+    const { config, journal, log, clock, version } = options
+    this.#o = options
+    this.#config = config
+    this.#logGate = new LogGate({ perSecond: MOST_LINES, clock })
+    this.#verdictGate = new LogGate({ perSecond: MOST_VERDICTS_KEPT, clock })
+    const imagined = config.mode === 'observe' ? new ImaginedKernel({ clock }) : undefined
+    this.#engine = new RulesEngine({
+      kernel: imagined ?? new IptablesKernel(),
+      clock,
+      log: {
+        info: (fields, sentence) => log.info(fields, sentence),
+        warn: (fields, sentence) => log.warn(fields, sentence),
+      },
+      onChange: () => this.#plane.changed(),
+    })
+    this.#decisions = new Decisions({
+      journal,
+      clock,
+      configuredAllow: config.allow,
+      onChange: () => this.#desire(),
+    })
+    this.#sensor = new SensorProcess({
+      settings: () => this.#sensorSettings(),
+      onMessage: (message) => this.#sensed(message),
+      onState: (state, detail) => this.#sensorChanged(state, detail),
+    })
+    this.#registrar = new RegistrarProcess({
+      config: () => this.#config,
+      journal,
+      log,
+      onVerdict: (verdict) => this.#judged(verdict),
+    })
+    this.#plane = new AgentControlPlane({
+      version,
+      clock,
+      config: () => this.#config,
+      journal,
+      decisions: this.#decisions,
+      engine: this.#engine,
+      picture: this.#picture,
+      sensor: this.#sensorView,
+      explainSource: (address) => this.#sensor.explain(address),
+      pardonSource: (address) => this.#sensor.pardon(address),
+      registrar: this.#registrar,
+      host: () => this.#host,
+      sipEnforced: () => this.#sipEnforced(),
+      setSipEnforced: (enforced) => {
+        journal.putSetting(SIP_ENFORCED, String(enforced))
+        this.#desire()
+      },
+      removeRules: async () => {
+        const removed = await this.#engine.off()
+        // An observing daemon has nothing in the kernel, but one that enforced before it may have left its rules.
+        return imagined ? removeLeftovers() : removed
+      },
+      wouldHaveDone: () =>
+        imagined?.actions().map(({ at, text }) => `${new Date(at).toISOString()} ${text}`) ?? [],
+    })
+    this.plane = this.#plane
+  }
+
+  start(): void {
+    this.#started = true
+    this.#desire()
+    this.#sensor.start()
+    this.#registrar.start()
+    const readHost = async () => {
+      this.#host = await readHostFigures().catch(() => this.#host)
+    }
+    this.#timers = [
+      setInterval(readHost, HOST_INTERVAL),
+      setInterval(() => this.#tidy(), TIDY_INTERVAL),
+      setInterval(() => this.#plane.refreshCounters(), HOST_INTERVAL),
+    ]
+  }
+
+  /** Resolves when the kernel holds what it should, or refused it once. */
+  settled(): Promise<void> {
+    return this.#engine.settled()
+  }
+
+  /** Takes a new configuration over; says what of it needs a restart. */
+  reconfigure(config: Config): { readonly needsRestart: readonly string[] } {
+    const before = this.#config
+    const fixed = ['mode', 'dashboard', 'control', 'data'] as const
+    const needsRestart = fixed.filter((key) => !isSame(before[key], config[key]))
+    const { mode, dashboard, control, data } = before
+    this.#config = { ...config, mode, dashboard, control, data }
+    this.#decisions.configure(config.allow)
+    this.#desire()
+    if (
+      !isSame([before.protect, before.policy, before.sensor], [config.protect, config.policy, config.sensor])
+    ) {
+      this.#sensor.restart()
+    }
+    if (!isSame([before.registrar, before.policy], [config.registrar, config.policy]))
+      this.#registrar.restart()
+    return { needsRestart }
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#plane.close()
+    await Promise.all([this.#sensor.stop(), this.#registrar.stop()])
+    await this.#engine.close()
+  }
+
+  #desire(): void {
+    if (!this.#started) return
+    this.#engine.setDesired(
+      buildDesiredState({
+        config: this.#config,
+        decisions: this.#decisions,
+        sipEnforced: this.#sipEnforced(),
+      }),
+    )
+    this.#plane.changed()
+  }
+
+  #sipEnforced(): boolean {
+    return this.#config.limits.sip.enforce || this.#o.journal.setting(SIP_ENFORCED) === 'true'
+  }
+
+  #sensorSettings(): SensorSettings {
+    const { protect, policy, sensor } = this.#config
+    return {
+      interfaces: protect.interfaces,
+      engine: sensor.engine,
+      udpPorts: protect.ports.udp,
+      tcpPorts: protect.ports.tcp,
+      destinations: protect.addresses,
+      policy,
+      known: this.#o.journal.knownSources(this.#o.clock() - RETURNING_FOR),
+    }
+  }
+
+  #sensed(message: Exclude<FromSensor, { type: 'explained' }>): void {
+    switch (message.type) {
+      case 'verdict':
+        this.#judged(message.verdict)
+        return
+      case 'successes':
+        this.#keep(() => {
+          for (const { source, at, until } of message.successes)
+            this.#o.journal.rememberSuccess(source, { at, until })
+        })
+        return
+      case 'summary':
+        this.#summarised(message.summary)
+        return
+    }
+  }
+
+  /** From verdict to decision; what stands against somebody goes to the kernel at once. */
+  #judged(verdict: Verdict): void {
+    const decided = this.#decisions.decide(verdict)
+    if (this.#verdictGate.ask().write) {
+      const { time, address, port, action, scope, grade, reason, evidence } = verdict
+      this.#keep(() => {
+        this.#o.journal.recordVerdict({
+          time,
+          source: sourcePrefixOf(address),
+          port,
+          action,
+          scope,
+          grade,
+          reason,
+          evidence,
+        })
+      })
+    }
+    if (decided.kind !== 'made') return
+    if (decided.decision.kind === 'block') this.#picture.blocked(verdict.time)
+    const { write, keptBack } = this.#logGate.ask()
+    if (!write) return
+    const { kind, scope, reason, until } = decided.decision
+    const fields = { target: showTarget(decided.decision), scope, grade: verdict.grade, until, reason }
+    this.#o.log.info(
+      keptBack > 0 ? { ...fields, linesKeptBack: keptBack } : fields,
+      kind === 'block' ? 'blocked' : 'suspended',
+    )
+  }
+
+  #summarised(summary: SensorSummary): void {
+    this.#picture.summarised(summary, this.#host.cpu)
+    const view = this.#sensorView
+    view.framesSeen += summary.frames
+    view.framesLost = summary.framesLost
+    view.malformed += summary.malformed
+    view.sourcesTracked = summary.sourcesTracked
+    const broken = summary.captures.filter(({ state }) => state !== 'running')
+    view.engine = [...new Set(summary.captures.map(({ engine }) => engine))].join(', ')
+    view.state = broken.some(({ state }) => state === 'failed') ? 'failed' : 'running'
+    view.detail = broken.map(({ name, detail }) => `${name}: ${detail}`).join('; ')
+    this.#plane.changed()
+  }
+
+  #sensorChanged(state: SensorView['state'], detail: string): void {
+    this.#sensorView.state = state
+    this.#sensorView.detail = detail
+    if (state === 'failed') this.#o.log.error(detail)
+    this.#plane.changed()
+  }
+
+  #tidy(): void {
+    this.#keep(() => this.#o.journal.tidy(this.#o.clock()))
+  }
+
+  /** What is only remembered may fail without harm to what is enforced; it is counted and shown. */
+  #keep(write: () => void): void {
+    try {
+      write()
+    } catch (error) {
+      this.#decisions.journalFailures++
+      if (this.#logGate.ask().write) this.#o.log.error(error instanceof Error ? error.message : String(error))
+    }
+  }
+}
+
+async function removeLeftovers(): Promise<readonly string[]> {
+  const kernel = new IptablesKernel()
+  try {
+    return await removeEverything(kernel)
+  } finally {
+    await kernel.close()
+  }
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}

@@ -1,0 +1,496 @@
+import {
+  type AccountView,
+  type AllowView,
+  type BindingView,
+  type BlockOrder,
+  type ControlPlane,
+  type DecisionView,
+  type LiveSnapshot,
+  OrderRefused,
+  type SourceStory,
+  type StatusSnapshot,
+  type TargetOrder,
+} from '../../dashboard/api/control-plane.ts'
+import {
+  type Address,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+  showPrefix,
+  sourcePrefixOf,
+  splitPrefix,
+} from '../../registrar/net/address.ts'
+import type { Clock, EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import type { RulesEngine } from '../../rules/engine.ts'
+import type { KernelCounters } from '../../rules/status.ts'
+import type { Config } from '../config/config.ts'
+import type { Decisions } from '../decide/decisions.ts'
+import type { HostFigures } from '../host/host-figures.ts'
+import type { AuditEntry, Decision } from '../journal/entries.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { SourceKnowledge } from '../sensor/messages.ts'
+import type { Picture } from './picture.ts'
+import { type DropIndex, decisionView, indexDrops, showPrefixes, showTarget, verdictView } from './views.ts'
+
+const LIVE_INTERVAL: Milliseconds = 500
+const COUNTERS_FRESH: Milliseconds = 800
+const LIVE_BLOCKED = 200
+const STORY_ENTRIES = 20
+/** Longer blocks are written without an end. */
+const LONGEST_BLOCK_SECONDS = 10 * 365 * 86_400
+
+/** What the control plane knows of the sensor process. */
+export interface SensorView {
+  state: StatusSnapshot['sensor']['state']
+  engine: string
+  framesSeen: number
+  framesLost: number
+  malformed: number
+  sourcesTracked: number
+  detail: string
+}
+
+/** The registrar as the control plane uses it; `state: 'off'` where it is not enabled. */
+export interface RegistrarDoor {
+  status(): StatusSnapshot['registrar']
+  accounts(): Promise<readonly AccountView[]>
+  addAccount(order: { readonly user: string; readonly password: string }): Promise<AccountView>
+  removeAccount(user: string): Promise<AccountView | undefined>
+  bindings(): Promise<readonly BindingView[]>
+  /** Forgets what counts against a source. */
+  pardon(address: Address): void
+}
+
+export interface AgentControlPlaneOptions {
+  readonly version: string
+  readonly clock: Clock
+  readonly config: () => Config
+  readonly journal: Journal
+  readonly decisions: Decisions
+  readonly engine: RulesEngine
+  readonly picture: Picture
+  readonly sensor: SensorView
+  readonly explainSource: (address: Address) => Promise<SourceKnowledge | null>
+  readonly pardonSource: (address: Address) => void
+  readonly registrar: RegistrarDoor
+  readonly host: () => HostFigures
+  /** Whether the SIP limit drops; and the change of it, which is kept over a restart. */
+  readonly sipEnforced: () => boolean
+  readonly setSipEnforced: (enforced: boolean) => void
+  /** Takes every rule and set out of the kernel; gives their names. */
+  readonly removeRules: () => Promise<readonly string[]>
+  /** What an observing daemon would have done, newest last; empty when it enforces. */
+  readonly wouldHaveDone: () => readonly string[]
+}
+
+/** The orders and questions of the dashboard and the command line, answered from the parts of the daemon. */
+export class AgentControlPlane implements ControlPlane {
+  readonly #o: AgentControlPlaneOptions
+  readonly #startedAt: EpochMilliseconds
+  readonly #listeners = new Set<(snapshot: LiveSnapshot) => void>()
+  #liveTimer: NodeJS.Timeout | undefined
+  #counters: { at: EpochMilliseconds; value: KernelCounters; drops: DropIndex } | undefined
+  #countersAsked: Promise<void> | undefined
+  #off = false
+
+  constructor(options: AgentControlPlaneOptions) {
+    this.#o = options
+    this.#startedAt = options.clock()
+  }
+
+  async status(): Promise<StatusSnapshot> {
+    const { clock, engine, picture, sensor, decisions } = this.#o
+    await this.refreshCounters()
+    const now = clock()
+    const config = this.#o.config()
+    const rules = engine.status()
+    const standing = decisions.standing()
+    const { addresses, interfaces, ports } = config.protect
+    return {
+      version: this.#o.version,
+      time: now,
+      startedAt: this.#startedAt,
+      mode: config.mode,
+      ...this.#state(now),
+      traffic: {
+        interfaces,
+        udpPorts: ports.udp,
+        tcpPorts: ports.tcp,
+        destinations: addresses === 'local' ? ['local'] : showPrefixes(addresses),
+      },
+      rates: picture.latest,
+      history: picture.history,
+      sensor: { ...sensor },
+      rules: {
+        state: this.#off ? 'off' : config.mode === 'observe' ? 'observing' : rules.state,
+        backend: rules.backend,
+        lastAppliedAt: rules.lastAppliedAt,
+        pendingChanges: rules.pendingChanges,
+        lastError: rules.lastError && failureSentence(rules.lastError),
+        repairs: rules.repairs.count,
+        registerPacketsDropped: this.#dropped(),
+        wouldHaveDone: this.#o.wouldHaveDone(),
+      },
+      limits: {
+        register: config.limits.register,
+        sip: { ...pick(config.limits.sip), enforced: this.#o.sipEnforced() },
+        sipWouldLimit: (this.#counters?.value.wouldLimit ?? []).slice(0, 50).map(({ source, packets }) => ({
+          address: showPrefix(source),
+          packets,
+        })),
+      },
+      host: this.#o.host(),
+      counts: {
+        blocks: standing.filter(({ kind }) => kind === 'block').length,
+        suspensions: standing.filter(({ kind }) => kind === 'suspend').length,
+        allowed: decisions.allowedPrefixes().length,
+      },
+      registrar: this.#o.registrar.status(),
+    }
+  }
+
+  async blocked(): Promise<readonly DecisionView[]> {
+    await this.refreshCounters()
+    return this.#views(this.#o.decisions.standing())
+  }
+
+  async block(order: BlockOrder): Promise<DecisionView> {
+    const target = readTarget(order.target)
+    if (splitPrefix(target).length === 0) {
+      throw new OrderRefused(
+        'bad-input',
+        `${order.target} is every address there is; block smaller prefixes, like 203.0.113.0/24.`,
+      )
+    }
+    const { seconds } = order
+    if (
+      seconds !== undefined &&
+      (!Number.isFinite(seconds) || seconds < 1 || seconds > LONGEST_BLOCK_SECONDS)
+    ) {
+      throw new OrderRefused(
+        'bad-input',
+        'A block lasts between 1 second and 10 years; leave the time out for one without an end.',
+      )
+    }
+    if (this.#o.decisions.allowedPrefixes().includes(target)) {
+      throw new OrderRefused(
+        'conflict',
+        `${showPrefix(target)} is on the allowlist, which comes first; take it off with: ringfence disallow ${showPrefix(target)}`,
+      )
+    }
+    const now = this.#o.clock()
+    const decision = this.#o.decisions.order({
+      target,
+      until: seconds === undefined ? null : now + seconds * 1000,
+      reason: order.reason ?? 'blocked by the operator',
+      who: order.by,
+    })
+    this.#audit(order.by, 'block', showPrefix(target))
+    await this.#o.engine.settled()
+    this.changed()
+    return decisionView(decision, this.#o.clock())
+  }
+
+  async unblock(order: TargetOrder): Promise<{ readonly removed: readonly DecisionView[] }> {
+    const target = readTarget(order.target)
+    await this.refreshCounters()
+    const lifted = this.#o.decisions.lift(target, order.by)
+    if (lifted.length === 0) {
+      const around = this.#o.decisions.about(splitPrefix(target).address).map(showTarget)
+      const hint = around.length > 0 ? `; what holds it is ${around.join(', ')}: unblock that` : ''
+      throw new OrderRefused('not-found', `${showPrefix(target)} is not blocked or suspended${hint}.`)
+    }
+    this.#pardon(splitPrefix(target).address)
+    this.#audit(order.by, 'unblock', showPrefix(target))
+    const removed = this.#views(lifted)
+    await this.#o.engine.settled()
+    this.changed()
+    return { removed }
+  }
+
+  async allow(order: TargetOrder & { readonly reason?: string }): Promise<AllowView> {
+    const target = readTarget(order.target)
+    if (splitPrefix(target).length === 0) {
+      throw new OrderRefused(
+        'bad-input',
+        `${order.target} is every address there is; to stop protecting use: ringfence off`,
+      )
+    }
+    const since = this.#o.clock()
+    const entry = { target, since, who: order.by, reason: order.reason ?? 'allowed by the operator' }
+    this.#o.decisions.allow(entry)
+    this.#pardon(splitPrefix(target).address)
+    this.#audit(order.by, 'allow', showPrefix(target))
+    await this.#o.engine.settled()
+    this.changed()
+    return { target: showPrefix(target), since, by: 'operator', reason: entry.reason }
+  }
+
+  async disallow(order: TargetOrder): Promise<{ readonly removed: readonly AllowView[] }> {
+    const target = readTarget(order.target)
+    const removed = this.#o.decisions.disallow(target)
+    if (!removed) {
+      const configured = this.#o.decisions.configuredAllow.includes(target)
+      if (configured) {
+        throw new OrderRefused(
+          'conflict',
+          `${showPrefix(target)} is allowed by the configuration file; take it out of allow: there and reload.`,
+        )
+      }
+      throw new OrderRefused('not-found', `${showPrefix(target)} is not on the allowlist.`)
+    }
+    this.#audit(order.by, 'disallow', showPrefix(target))
+    await this.#o.engine.settled()
+    this.changed()
+    return {
+      removed: [{ target: showPrefix(target), since: removed.since, by: 'operator', reason: removed.reason }],
+    }
+  }
+
+  async allowed(): Promise<readonly AllowView[]> {
+    const configured = this.#o.decisions.configuredAllow.map((target) => ({
+      target: showPrefix(target),
+      since: this.#startedAt,
+      by: 'configuration',
+      reason: 'in the configuration file',
+    }))
+    const operators = this.#o.decisions.operatorAllow.map(({ target, since, reason }) => ({
+      target: showPrefix(target),
+      since,
+      by: 'operator',
+      reason,
+    }))
+    return [...configured, ...operators]
+  }
+
+  async explain(text: string): Promise<SourceStory> {
+    const address = parseAddress(text)
+    if (!address) {
+      throw new OrderRefused(
+        'bad-input',
+        `"${text.slice(0, 60)}" is no address; write it like 203.0.113.7 or 2001:db8::7.`,
+      )
+    }
+    const source = sourcePrefixOf(address)
+    const knowledge = await this.#o.explainSource(address)
+    await this.refreshCounters()
+    const now = this.#o.clock()
+    const standing = this.#o.decisions.about(address)
+    const standingIds = new Set(standing.map(({ id }) => id))
+    const past = this.#o.journal
+      .decisionsOf(address, { limit: STORY_ENTRIES })
+      .filter(({ id }) => !standingIds.has(id))
+    return {
+      address,
+      source: showPrefix(source),
+      ...laneOf({ allowed: this.#o.decisions.isAllowed(address), standing, knowledge, now }),
+      firstSeen: knowledge?.firstSeen ?? null,
+      lastSeen: knowledge?.lastSeen ?? null,
+      registers: knowledge?.registers ?? 0,
+      challenges: knowledge?.challenges ?? 0,
+      successes: knowledge?.successes ?? 0,
+      failures: knowledge?.failures ?? 0,
+      registersInWindow: knowledge?.registersInWindow ?? 0,
+      accounts: knowledge?.accounts ?? [],
+      userAgents: knowledge?.userAgents ?? [],
+      decisions: this.#views(standing),
+      verdicts: this.#o.journal.verdictsOf(source, { limit: STORY_ENTRIES }).map(verdictView),
+      pastDecisions: past.map((decision) => decisionView(decision, now)),
+    }
+  }
+
+  async enforceSip(order: {
+    readonly enforced: boolean
+    readonly by: string
+  }): Promise<{ readonly enforced: boolean }> {
+    if (!order.enforced && this.#o.config().limits.sip.enforce) {
+      throw new OrderRefused(
+        'conflict',
+        'The configuration file says limits.sip.enforce: true; change it there and reload.',
+      )
+    }
+    this.#o.setSipEnforced(order.enforced)
+    this.#audit(order.by, order.enforced ? 'enforce sip' : 'observe sip', '')
+    await this.#o.engine.settled()
+    this.changed()
+    return { enforced: this.#o.sipEnforced() }
+  }
+
+  async off(order: { readonly by: string }): Promise<{ readonly removed: readonly string[] }> {
+    this.#audit(order.by, 'off', '')
+    this.#off = true
+    const removed = await this.#o.removeRules()
+    this.changed()
+    return { removed }
+  }
+
+  async on(order: { readonly by: string }): Promise<void> {
+    this.#audit(order.by, 'on', '')
+    this.#off = false
+    this.#o.engine.on()
+    await this.#o.engine.settled()
+    this.changed()
+  }
+
+  accounts(): Promise<readonly AccountView[]> {
+    return this.#o.registrar.accounts()
+  }
+
+  async addAccount(order: {
+    readonly aor: string
+    readonly password: string
+    readonly by: string
+  }): Promise<AccountView> {
+    const added = await this.#o.registrar.addAccount({ user: order.aor, password: order.password })
+    this.#audit(order.by, 'account add', order.aor)
+    return added
+  }
+
+  async removeAccount(order: { readonly aor: string; readonly by: string }): Promise<AccountView> {
+    const removed = await this.#o.registrar.removeAccount(order.aor)
+    if (!removed) throw new OrderRefused('not-found', `There is no account ${order.aor.slice(0, 80)}.`)
+    this.#audit(order.by, 'account remove', order.aor)
+    return removed
+  }
+
+  bindings(): Promise<readonly BindingView[]> {
+    return this.#o.registrar.bindings()
+  }
+
+  watch(listener: (snapshot: LiveSnapshot) => void): () => void {
+    this.#listeners.add(listener)
+    this.changed()
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Something that a page shows has changed; watchers hear of it, at most twice a second. */
+  changed(): void {
+    if (this.#listeners.size === 0 || this.#liveTimer) return
+    this.#liveTimer = setTimeout(async () => {
+      await this.refreshCounters()
+      this.#liveTimer = undefined
+      const snapshot = this.#snapshot()
+      for (const listener of this.#listeners) listener(snapshot)
+    }, LIVE_INTERVAL)
+  }
+
+  /** Reads the kernel's counters unless that was done a moment ago. A kernel that does not answer leaves the old ones. */
+  async refreshCounters(): Promise<void> {
+    const now = this.#o.clock()
+    if (this.#counters && now - this.#counters.at < COUNTERS_FRESH) return
+    this.#countersAsked ??= this.#o.engine
+      .counters()
+      .then((value) => {
+        const at = this.#o.clock()
+        this.#counters = { at, value, drops: indexDrops(value) }
+        this.#o.picture.dropped(this.#dropped(), at)
+      })
+      .catch(() => {})
+      .finally(() => {
+        this.#countersAsked = undefined
+      })
+    await this.#countersAsked
+  }
+
+  close(): void {
+    clearTimeout(this.#liveTimer)
+    this.#listeners.clear()
+  }
+
+  #snapshot(): LiveSnapshot {
+    const now = this.#o.clock()
+    const standing = this.#o.decisions.standing()
+    return {
+      time: now,
+      ...this.#state(now),
+      rates: this.#o.picture.latest,
+      blocked: this.#views(standing.slice(0, LIVE_BLOCKED)),
+      blockedTotal: standing.length,
+    }
+  }
+
+  #state(now: EpochMilliseconds): Pick<LiveSnapshot, 'state' | 'sentence'> {
+    const faults: string[] = []
+    const rules = this.#o.engine.status()
+    if (rules.state === 'failing' && rules.lastError)
+      faults.push(`Rules cannot be applied: ${failureSentence(rules.lastError)}.`)
+    if (this.#o.sensor.state === 'failed') faults.push(`Sensor: ${this.#o.sensor.detail}.`)
+    if (this.#o.decisions.journalFailures > 0) {
+      faults.push(
+        `The journal could not take ${this.#o.decisions.journalFailures} changes: look at the disk.`,
+      )
+    }
+    return this.#o.picture.state(now, {
+      mode: this.#o.config().mode,
+      off: this.#off,
+      faults,
+      blocked: this.#o.decisions.size,
+    })
+  }
+
+  #views(decisions: readonly Decision[]): DecisionView[] {
+    const now = this.#o.clock()
+    return decisions.map((decision) => decisionView(decision, now, this.#counters?.drops))
+  }
+
+  #dropped(): number {
+    const dropped = this.#counters?.value.dropped
+    return dropped ? dropped.blocks + dropped.suspensions + dropped.registerLimit : 0
+  }
+
+  #pardon(address: Address): void {
+    this.#o.pardonSource(address)
+    this.#o.registrar.pardon(address)
+  }
+
+  #audit(who: string, what: AuditEntry['what'], target: string): void {
+    try {
+      this.#o.journal.audit({ time: this.#o.clock(), who, what, target })
+    } catch {
+      this.#o.decisions.journalFailures++
+    }
+  }
+}
+
+function readTarget(text: string): Prefix {
+  const prefix = parsePrefix(text.trim())
+  if (prefix) return prefix
+  throw new OrderRefused(
+    'bad-input',
+    `"${text.slice(0, 60)}" is no address or prefix; write it like 203.0.113.7 or 203.0.113.0/24 or 2001:db8::/64.`,
+  )
+}
+
+function laneOf(facts: {
+  allowed: boolean
+  standing: readonly Decision[]
+  knowledge: SourceKnowledge | null
+  now: EpochMilliseconds
+}): Pick<SourceStory, 'lane' | 'laneReason'> {
+  const { allowed, standing, knowledge, now } = facts
+  if (allowed) return { lane: 'allowed', laneReason: 'It is on the allowlist.' }
+  const block = standing.find(({ kind }) => kind === 'block')
+  if (block)
+    return {
+      lane: 'blocked',
+      laneReason: `${showTarget(block)} is blocked (${block.scope}): ${block.reason}`,
+    }
+  const suspension = standing[0]
+  if (suspension)
+    return { lane: 'suspended', laneReason: `${showTarget(suspension)} is suspended: ${suspension.reason}` }
+  if (!knowledge) return { lane: 'unknown', laneReason: 'Nothing was seen of it lately.' }
+  if (knowledge.provenUntil > now)
+    return { lane: 'proven', laneReason: 'It registered, and the registration still lasts.' }
+  if (knowledge.lastOwnNonce > now - 60_000) {
+    return { lane: 'answered', laneReason: 'It answered a challenge of its own within the last minute.' }
+  }
+  return { lane: 'unknown', laneReason: 'It has no registration that lasts.' }
+}
+
+function failureSentence(failure: { readonly message: string; readonly line: string | null }): string {
+  return failure.line === null ? failure.message : `${failure.message} (line: ${failure.line})`
+}
+
+function pick(limit: { readonly perSecond: number; readonly burst: number }) {
+  return { perSecond: limit.perSecond, burst: limit.burst }
+}

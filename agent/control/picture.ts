@@ -1,0 +1,88 @@
+import type { LiveSnapshot, RatePoint } from '../../dashboard/api/control-plane.ts'
+import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import type { SensorSummary } from '../sensor/messages.ts'
+
+const HISTORY_POINTS = 600
+/** A block or so many drops a second within this time: an attack goes on. */
+const ATTACK_MEMORY: Milliseconds = 30_000
+const ATTACK_DROPS_A_SECOND = 50
+
+/** What is happening: the rates of the last minutes and the state in one sentence. */
+export class Picture {
+  readonly #history: RatePoint[] = []
+  #lastBlockVerdict: EpochMilliseconds = 0
+  #lastDropping: EpochMilliseconds = 0
+  #droppedBefore: { readonly at: EpochMilliseconds; readonly packets: number } | undefined
+  #droppedPerSecond = 0
+
+  get history(): readonly RatePoint[] {
+    return this.#history
+  }
+
+  get latest(): RatePoint {
+    return (
+      this.#history.at(-1) ?? { time: 0, registers: 0, sipMessages: 0, successes: 0, failures: 0, cpu: 0 }
+    )
+  }
+
+  get droppedPerSecond(): number {
+    return this.#droppedPerSecond
+  }
+
+  summarised(summary: SensorSummary, cpu: number): void {
+    const perSecond = (count: number) => Math.round(count / Math.max(summary.seconds, 0.001))
+    this.#history.push({
+      time: summary.time,
+      registers: perSecond(summary.registers),
+      sipMessages: perSecond(summary.sipMessages),
+      successes: perSecond(summary.successes),
+      failures: perSecond(summary.failures),
+      cpu,
+    })
+    if (this.#history.length > HISTORY_POINTS) this.#history.shift()
+  }
+
+  blocked(at: EpochMilliseconds): void {
+    this.#lastBlockVerdict = at
+  }
+
+  /** All that the kernel dropped so far. A counter that went back began anew. */
+  dropped(packets: number, at: EpochMilliseconds): void {
+    const before = this.#droppedBefore
+    this.#droppedBefore = { at, packets }
+    if (!before || at <= before.at) return
+    this.#droppedPerSecond = Math.round((Math.max(0, packets - before.packets) * 1000) / (at - before.at))
+    if (this.#droppedPerSecond >= ATTACK_DROPS_A_SECOND) this.#lastDropping = at
+  }
+
+  underAttack(now: EpochMilliseconds): boolean {
+    return now - Math.max(this.#lastBlockVerdict, this.#lastDropping) < ATTACK_MEMORY
+  }
+
+  /** The state and its sentence, from what is known of the parts. */
+  state(
+    now: EpochMilliseconds,
+    parts: { mode: 'enforce' | 'observe'; off: boolean; faults: readonly string[]; blocked: number },
+  ): Pick<LiveSnapshot, 'state' | 'sentence'> {
+    const { registers } = this.latest
+    const rate = `${count(registers)} ${registers === 1 ? 'REGISTER' : 'REGISTERs'} a second`
+    const stands = `${count(parts.blocked)} blocked`
+    if (parts.off) return { state: 'off', sentence: `Off: the kernel holds no rules of Ringfence. ${rate}.` }
+    if (parts.faults.length > 0)
+      return { state: 'degraded', sentence: `Not in order: ${parts.faults.join(' ')}` }
+    const attack = this.underAttack(now)
+    if (parts.mode === 'observe') {
+      const what = attack ? 'an attack goes on' : 'quiet'
+      return { state: 'observing', sentence: `Observing only, ${what}: ${rate}, ${stands} if enforced.` }
+    }
+    if (attack) {
+      const drops = `the kernel drops ${count(this.#droppedPerSecond)} packets a second`
+      return { state: 'attack', sentence: `Under attack: ${rate}, ${drops}, ${stands}.` }
+    }
+    return { state: 'peace', sentence: `Quiet: ${rate}, ${stands}.` }
+  }
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US')
+}

@@ -1,0 +1,58 @@
+import type { DecisionView, VerdictView } from '../../dashboard/api/control-plane.ts'
+import { type Prefix, showPrefix } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds } from '../../registrar/net/time.ts'
+import type { Counted, KernelCounters } from '../../rules/status.ts'
+import type { Decision, VerdictEntry } from '../journal/entries.ts'
+
+/** Packets that the kernel dropped for each target, by the key that `decisionView` asks with. */
+export type DropIndex = ReadonlyMap<string, Counted>
+
+export function indexDrops(counters: KernelCounters): DropIndex {
+  const index = new Map<string, Counted>()
+  for (const { block, packets, bytes } of counters.blocks) {
+    index.set(`${block.scope} ${block.target}`, { packets, bytes })
+  }
+  for (const { suspension, packets, bytes } of counters.suspensions) {
+    index.set(`${suspension.address} ${suspension.port}`, { packets, bytes })
+  }
+  return index
+}
+
+export function decisionView(decision: Decision, now: EpochMilliseconds, drops?: DropIndex): DecisionView {
+  const { target } = decision
+  const counted = drops?.get(
+    target.kind === 'prefix' ? `${decision.scope} ${target.prefix}` : `${target.address} ${target.port}`,
+  )
+  return {
+    id: decision.id,
+    kind: decision.kind,
+    target: showTarget(decision),
+    scope: decision.scope,
+    since: decision.since,
+    until: decision.until,
+    secondsLeft: decision.until === null ? null : Math.max(0, Math.ceil((decision.until - now) / 1000)),
+    by: decision.by,
+    grade: decision.grade,
+    reason: decision.reason,
+    evidence: decision.who === null ? decision.evidence : { ...decision.evidence, orderedBy: decision.who },
+    packetsDropped: counted?.packets ?? null,
+    bytesDropped: counted?.bytes ?? null,
+  }
+}
+
+/** `203.0.113.7`, `203.0.113.0/24`, `203.0.113.7:5062`, `[2001:db8::1]:5062`. */
+export function showTarget({ target }: Pick<Decision, 'target'>): string {
+  if (target.kind === 'prefix') return showPrefix(target.prefix)
+  return target.address.includes(':')
+    ? `[${target.address}]:${target.port}`
+    : `${target.address}:${target.port}`
+}
+
+export function verdictView(entry: VerdictEntry): VerdictView {
+  const { time, action, scope, grade, reason, evidence } = entry
+  return { time, action, scope, grade, reason, evidence }
+}
+
+export function showPrefixes(prefixes: readonly Prefix[]): string[] {
+  return prefixes.map(showPrefix)
+}

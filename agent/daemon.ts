@@ -1,0 +1,138 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { buildApi } from '../dashboard/api/app.ts'
+import { ListenError, listenOnSocket, listenOnWeb } from '../dashboard/api/listen.ts'
+import { loadOrCreatePassword, PasswordFileError } from '../dashboard/api/password.ts'
+import { Agent } from './agent.ts'
+import type { Config } from './config/config.ts'
+import { ConfigRefused } from './config/problem.ts'
+import { loadConfig } from './config/read-config.ts'
+import { openLog } from './host/log.ts'
+import { notifySystemd } from './host/notify-systemd.ts'
+import { JournalError } from './journal/journal.ts'
+import { openJournal } from './journal/open-journal.ts'
+
+const EXIT_FAILED = 1
+
+/**
+ * Runs the daemon in the foreground until SIGTERM or SIGINT. SIGHUP reads the configuration again; one that is
+ * refused changes nothing. Resolves to the exit code.
+ */
+export async function runDaemon(options: { readonly configFile: string }): Promise<number> {
+  const log = openLog()
+  try {
+    return await run(options.configFile, log)
+  } catch (error) {
+    if (!isExpected(error)) throw error
+    log.fatal(error.message)
+    return EXIT_FAILED
+  }
+}
+
+async function run(configFile: string, log: ReturnType<typeof openLog>): Promise<number> {
+  const config = loadConfig(configFile)
+  const version = readVersion()
+  const { journal, notice } = openJournal({ file: join(config.data, 'ringfence.db'), now: Date.now })
+  if (notice) log.warn(notice)
+  const agent = new Agent({ config, journal, log, version, clock: Date.now })
+
+  const doors: { close(): Promise<unknown> }[] = []
+  try {
+    const socketDoor = await buildApi({ plane: agent.plane, door: { kind: 'socket' }, version })
+    doors.push(socketDoor)
+    // The socket first: a second daemon must find out before it touches the kernel.
+    const { path } = await listenOnSocket(socketDoor, config.control)
+    log.info({ socket: path }, 'commands are taken')
+    agent.start()
+    if (config.dashboard.enabled) doors.push(await openDashboard(config, agent, version, log))
+    await agent.settled()
+    await notifySystemd('READY=1')
+    log.info(
+      { mode: config.mode, interfaces: config.protect.interfaces, ports: config.protect.ports },
+      'ringfence is up',
+    )
+    await untilStopped(() => reload(configFile, agent, log))
+    await notifySystemd('STOPPING=1')
+    log.info('ringfence stops; rules and blocks stay in the kernel')
+    return 0
+  } finally {
+    for (const door of doors.reverse()) await door.close()
+    await agent.close()
+    journal.close()
+  }
+}
+
+async function openDashboard(config: Config, agent: Agent, version: string, log: ReturnType<typeof openLog>) {
+  const { listen, passwordFile } = config.dashboard
+  const { password, created, warning } = await loadOrCreatePassword(passwordFile)
+  if (warning) log.warn(warning)
+  if (created) log.info({ file: passwordFile }, 'a password for the dashboard was generated')
+  const app = await buildApi({
+    plane: agent.plane,
+    door: { kind: 'web', password, webRoot: webRoot() },
+    version,
+  })
+  try {
+    const { host, port } = await listenOnWeb(app, listen)
+    log.info(
+      { address: `http://${host.includes(':') ? `[${host}]` : host}:${port}/` },
+      'the dashboard is open',
+    )
+  } catch (error) {
+    // Protection comes first: a taken port costs the page, not the firewall.
+    if (!(error instanceof ListenError)) throw error
+    log.error(error.message)
+  }
+  return app
+}
+
+function reload(configFile: string, agent: Agent, log: ReturnType<typeof openLog>): void {
+  try {
+    const { needsRestart } = agent.reconfigure(loadConfig(configFile))
+    log.info('the configuration was read again')
+    if (needsRestart.length > 0) log.warn(`takes effect after a restart: ${needsRestart.join(', ')}`)
+  } catch (error) {
+    if (!isExpected(error)) throw error
+    log.error(`the configuration is refused, the old one stays: ${error.message}`)
+  }
+}
+
+function untilStopped(onReload: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    process.on('SIGHUP', onReload)
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        process.off('SIGHUP', onReload)
+        resolve()
+      })
+    }
+  })
+}
+
+/** Troubles with the world that the admin can mend; their messages say how. */
+function isExpected(error: unknown): error is Error {
+  return (
+    error instanceof ConfigRefused ||
+    error instanceof JournalError ||
+    error instanceof ListenError ||
+    error instanceof PasswordFileError
+  )
+}
+
+/** The package's folder: two above this file when built (dist/agent), one when run from source. */
+function packageFile(name: string): string {
+  for (const up of ['..', '../..']) {
+    const file = fileURLToPath(new URL(`${up}/${name}`, import.meta.url))
+    if (existsSync(file)) return file
+  }
+  throw new Error(`the installation is not whole: ${name} is missing`)
+}
+
+export function readVersion(): string {
+  return (JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string }).version
+}
+
+function webRoot(): string {
+  return fileURLToPath(new URL('../dashboard/web', import.meta.url))
+}

@@ -1,0 +1,131 @@
+import { BoundedMap } from '../../registrar/bounded-map.ts'
+import { type Prefix, type Source, sourcePrefixOf } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import { type LockedOut, RetryPolicy, type Suspended } from '../../registrar/policy.ts'
+import type { ExchangeEnded } from '../observe/observation.ts'
+import type { DetectionPolicy, Verdict } from './verdict.ts'
+
+const MOST_SOURCES = 65_536
+/** So many suspended ports of one source within this time: it changes its port to go on guessing. */
+const HOPPING_PORTS = 3
+const HOPPING_WITHIN: Milliseconds = 600_000
+const EXPIRY_GRACE: Milliseconds = 60_000
+
+interface Hopping {
+  since: EpochMilliseconds
+  readonly ports: Set<number>
+}
+
+/**
+ * From refused credentials to measures that fit: first the address and port that fails, then its whole source when
+ * it hops from port to port, then a block when it tries several accounts and nobody good is behind it. What anybody
+ * could have forged (grade packet) suspends an address and port that never succeeded, and nothing more.
+ */
+export class FailureLadder {
+  readonly #retry: RetryPolicy
+  readonly #provenPorts = new BoundedMap<string, EpochMilliseconds>({ capacity: MOST_SOURCES })
+  readonly #hopping = new BoundedMap<Prefix, Hopping>({ capacity: MOST_SOURCES })
+
+  constructor(policy: DetectionPolicy) {
+    this.#retry = new RetryPolicy({ settings: policy, capacity: MOST_SOURCES })
+  }
+
+  succeeded({ account, source, time, grantedExpires }: ExchangeEnded): void {
+    this.#retry.recordSuccess({ account, source, at: time })
+    if (grantedExpires === 0) return
+    this.#provenPorts.set(portKey(source), time + grantedExpires * 1000 + EXPIRY_GRACE)
+  }
+
+  /** What a failure leads to. `liveBinding`: somebody at this source is registered right now. */
+  failed(ended: ExchangeEnded, { liveBinding }: { liveBinding: boolean }): Verdict[] {
+    const { account, source, time } = ended
+    // A refusal without a challenge says nothing about who asked (access lists and VOS3000 answer so).
+    const grade = ended.grade === 'packet' || ended.outcome === 'refused' ? 'packet' : 'path'
+    const proven = (this.#provenPorts.get(portKey(source)) ?? 0) > time
+    const outcome = this.#retry.recordFailure({ account, source, at: time, grade, proven })
+    switch (outcome.kind) {
+      case 'none':
+        return []
+      case 'suspend':
+        return [this.#suspend(outcome, { time, liveBinding })]
+      case 'lockout':
+        return [lockOut(outcome, { time, liveBinding })]
+    }
+  }
+
+  pardon(prefix: Prefix): void {
+    this.#retry.release({ prefix })
+    this.#hopping.delete(prefix)
+  }
+
+  #suspend(
+    outcome: Suspended,
+    { time, liveBinding }: { time: EpochMilliseconds; liveBinding: boolean },
+  ): Verdict {
+    const { source, grade, evidence } = outcome
+    const hops = grade === 'path' && !liveBinding && this.#hops(source, time)
+    const said = `${evidence.failures} failed registrations in a row for ${evidence.account || 'an unreadable account'}`
+    return {
+      time,
+      name: 'retry-limit',
+      address: source.address,
+      port: hops ? null : source.port,
+      action: 'suspend',
+      scope: 'register',
+      grade,
+      reason: hops ? `${said}, from one port after the other` : said,
+      evidence: {
+        account: evidence.account,
+        failures: evidence.failures,
+        goodAccounts: evidence.goodAccounts,
+        seconds: Math.round(evidence.sinceMs / 1000),
+        liveBinding,
+      },
+      duration: Math.round((outcome.until - time) / 1000),
+    }
+  }
+
+  #hops({ address, port }: Source, now: EpochMilliseconds): boolean {
+    const prefix = sourcePrefixOf(address)
+    let hopping = this.#hopping.get(prefix)
+    if (!hopping || now - hopping.since > HOPPING_WITHIN) {
+      hopping = { since: now, ports: new Set() }
+      this.#hopping.set(prefix, hopping)
+    }
+    if (hopping.ports.size < HOPPING_PORTS) hopping.ports.add(port)
+    return hopping.ports.size >= HOPPING_PORTS
+  }
+}
+
+/** A lockout that would cut off somebody good takes the softer rung: the port alone. */
+function lockOut(
+  outcome: LockedOut,
+  { time, liveBinding }: { time: EpochMilliseconds; liveBinding: boolean },
+): Verdict {
+  const { source, evidence } = outcome
+  const softer = liveBinding || evidence.goodAccounts > 0
+  const said = `${evidence.failures} failed registrations over ${evidence.accounts} accounts`
+  return {
+    time,
+    name: 'lockout',
+    address: source.address,
+    port: softer ? source.port : null,
+    action: softer ? 'suspend' : 'block',
+    scope: softer ? 'register' : 'sip',
+    grade: 'path',
+    reason: softer ? `${said}; others at this address are registered, so its port alone is suspended` : said,
+    evidence: {
+      failures: evidence.failures,
+      accounts: evidence.accounts,
+      goodAccounts: evidence.goodAccounts,
+      lastAccount: evidence.lastAccount,
+      seconds: Math.round(evidence.sinceMs / 1000),
+      liveBinding,
+    },
+    duration: Math.round((outcome.until - time) / 1000),
+  }
+}
+
+function portKey({ address, port }: Source): string {
+  return `${address} ${port}`
+}

@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto'
+import { BoundedMap } from '../../registrar/bounded-map.ts'
+import type { Address, Source } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
+import type { SipMessage, SipRequest, SipResponse } from '../../registrar/sip/message.ts'
+import { IssuedNonces } from './nonces.ts'
+import type { ExchangeOutcome, Grade, Observation, Transport } from './observation.ts'
+import {
+  readAccount,
+  readAnsweredNonces,
+  readGrantedExpires,
+  readIssued,
+  readTransaction,
+} from './register-fields.ts'
+
+/** A transaction is over after 32 s (64 × T1, RFC 3261 section 17.1.2.2). */
+const TRANSACTION_LIFETIME: Milliseconds = 32_000
+const MOST_TRANSACTIONS = 65_536
+/** Longer keys are hashed, so that a long Call-ID costs no more memory than a short one. */
+const LONGEST_KEY = 160
+const LONGEST_USER_AGENT = 128
+
+interface Transaction {
+  readonly startedAt: EpochMilliseconds
+  readonly source: Source
+  readonly transport: Transport
+  readonly account: string
+  /** The nonces that its credentials use; empty for a bare REGISTER. */
+  readonly nonces: readonly string[]
+  readonly provesPath: boolean
+  ended: boolean
+}
+
+/** A SIP message as it was seen between two ends. */
+export interface SeenMessage {
+  readonly time: EpochMilliseconds
+  readonly transport: Transport
+  readonly source: Source
+  readonly destination: Source
+  readonly message: SipMessage
+}
+
+/**
+ * Matches each REGISTER with its final answer (Call-ID, CSeq, Via branch and the client's address), counts a
+ * retransmission once, and says how the exchange ended and how far its source is proven.
+ */
+export class Exchanges {
+  readonly nonces = new IssuedNonces()
+  readonly #transactions = new BoundedMap<string, Transaction>({ capacity: MOST_TRANSACTIONS })
+
+  get pending(): number {
+    return this.#transactions.size
+  }
+
+  get letGo(): number {
+    return this.#transactions.letGo
+  }
+
+  /** What one message means. Requests other than REGISTER and answers to them are plain SIP. */
+  observe(seen: SeenMessage): Observation[] {
+    const { message, time, source } = seen
+    if (message.kind === 'request') {
+      return message.method === 'REGISTER' ? [this.#request(seen, message)] : [{ kind: 'sip', time, source }]
+    }
+    const ended = this.#response(seen, message)
+    return ended ? [{ kind: 'sip', time, source }, ended] : [{ kind: 'sip', time, source }]
+  }
+
+  #request(seen: SeenMessage, request: SipRequest): Observation {
+    const { time, source, transport } = seen
+    const transaction = readTransaction(request)
+    const account = readAccount(request)
+    const nonces = readAnsweredNonces(request)
+    const ownNonce = nonces.some((nonce) => this.nonces.provesPath(nonce, source.address))
+    const challenged = nonces.some((nonce) => this.nonces.wasIssuedTo(nonce, source.address))
+    let retransmission = false
+    if (transaction) {
+      this.#transactions.sweep((known) => time - known.startedAt > TRANSACTION_LIFETIME)
+      const key = keyOf(source.address, transaction)
+      retransmission = this.#transactions.get(key) !== undefined
+      if (!retransmission) {
+        this.#transactions.set(key, {
+          startedAt: time,
+          source,
+          transport,
+          account,
+          nonces,
+          // A TCP handshake needs the answers to arrive, which a forger's never do.
+          provesPath: transport === 'tcp' || ownNonce,
+          ended: false,
+        })
+      }
+    }
+    return {
+      kind: 'register',
+      time,
+      source,
+      transport,
+      account,
+      userAgent: (request.first('user-agent') ?? '').slice(0, LONGEST_USER_AGENT),
+      retransmission,
+      answersOwnNonce: ownNonce,
+      answersChallenge: challenged,
+    }
+  }
+
+  #response(seen: SeenMessage, response: SipResponse): Observation | undefined {
+    const transaction = readTransaction(response)
+    if (transaction?.method !== 'REGISTER') return undefined
+    const client = seen.destination.address
+    const known = this.#transactions.get(keyOf(client, transaction))
+    const challenges = response.status === 401 || response.status === 407 ? readIssued(response) : []
+    for (const { nonce } of challenges) this.nonces.issued(nonce, client, seen.time)
+    if (!known || known.ended || response.status < 200) return undefined
+    known.ended = true
+    const stale = challenges.some((challenge) => challenge.stale)
+    const outcome = this.#outcome(known, response.status, stale)
+    let grade: Grade = known.provesPath ? 'path' : 'packet'
+    let grantedExpires: Seconds = 0
+    if (outcome === 'success') {
+      grantedExpires = readGrantedExpires(response)
+      for (const nonce of known.nonces) this.nonces.succeeded(nonce)
+      if (known.provesPath && known.nonces.length > 0) grade = 'account'
+    }
+    const { source, transport, account } = known
+    return {
+      kind: 'exchange',
+      time: seen.time,
+      source,
+      transport,
+      account,
+      outcome,
+      status: response.status,
+      grade,
+      grantedExpires,
+    }
+  }
+
+  #outcome(known: Transaction, status: number, stale: boolean): ExchangeOutcome {
+    const bare = known.nonces.length === 0
+    if (status < 300) return 'success'
+    if (status < 400) return 'redirect'
+    if (status === 401 || status === 407) {
+      if (bare) return 'challenge'
+      // Many softswitches do not say stale: a nonce that was good once and is refused now went stale.
+      const wasGood = known.nonces.some((nonce) => this.nonces.find(nonce)?.succeeded)
+      return stale || wasGood ? 'stale' : 'failure'
+    }
+    if (status === 403 || status === 404) return bare ? 'refused' : 'failure'
+    if (status >= 500 && status < 600) return 'overload'
+    return 'other'
+  }
+}
+
+function keyOf(
+  client: Address,
+  { callId, cseq, branch }: { callId: string; cseq: number; branch: string },
+): string {
+  const key = `${client} ${cseq} ${branch} ${callId}`
+  return key.length <= LONGEST_KEY ? key : createHash('sha1').update(key).digest('base64')
+}

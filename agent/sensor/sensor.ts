@@ -1,0 +1,133 @@
+import type { Address, Prefix } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import { LiveCapture } from '../capture/live.ts'
+import { Detector, type Totals } from '../detect/detector.ts'
+import { protectedAddresses } from './local-addresses.ts'
+import type { FromSensor, KnownSuccess, SensorSettings, SourceKnowledge } from './messages.ts'
+import { Pipeline } from './pipeline.ts'
+
+const SUMMARY_INTERVAL: Milliseconds = 1_000
+/** Successes of so many sources wait for the next summary at most; more are told at once. */
+const MOST_SUCCESSES_WAITING = 1_000
+
+/** Captures on every interface, observes and detects; tells verdicts at once and everything else once a second. */
+export class Sensor {
+  readonly #settings: SensorSettings
+  readonly #send: (message: FromSensor) => void
+  readonly #detector: Detector
+  readonly #pipeline: Pipeline
+  readonly #captures: LiveCapture[]
+  readonly #successes = new Map<Prefix, KnownSuccess>()
+  #timer: NodeJS.Timeout | undefined
+  #summarisedAt = performance.now()
+  #before: Totals & { frames: number } = {
+    registers: 0,
+    sipMessages: 0,
+    challenges: 0,
+    successes: 0,
+    failures: 0,
+    malformed: 0,
+    frames: 0,
+  }
+
+  constructor({ settings, send }: { settings: SensorSettings; send: (message: FromSensor) => void }) {
+    this.#settings = settings
+    this.#send = send
+    this.#detector = new Detector({
+      policy: settings.policy,
+      onVerdict: (verdict) => send({ type: 'verdict', verdict }),
+      onSuccess: (source, until) => this.#succeeded(source, until),
+    })
+    for (const { source, at, until } of settings.known) this.#detector.sources.known(source, at, until)
+    this.#pipeline = new Pipeline({
+      ports: { udp: new Set(settings.udpPorts), tcp: new Set(settings.tcpPorts) },
+      isProtected: protectedAddresses(settings.destinations),
+      onObservation: (observation) => this.#detector.observe(observation),
+    })
+    this.#captures = settings.interfaces.map(
+      (name) =>
+        new LiveCapture({
+          interface: name,
+          engine: settings.engine,
+          ports: { udpPorts: settings.udpPorts, tcpPorts: settings.tcpPorts },
+          onFrame: (frame) => this.#pipeline.take(frame),
+        }),
+    )
+  }
+
+  start(): void {
+    for (const capture of this.#captures) capture.start()
+    this.#timer ??= setInterval(() => this.#summarise(), SUMMARY_INTERVAL)
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    await Promise.all(this.#captures.map((capture) => capture.stop()))
+    this.#summarise()
+  }
+
+  explain(address: Address): SourceKnowledge | null {
+    const record = this.#detector.sources.find(address)
+    if (!record) return null
+    return {
+      source: record.source,
+      firstSeen: record.firstSeen,
+      lastSeen: record.lastSeen,
+      registers: record.registers,
+      challenges: record.challenges,
+      successes: record.successes,
+      failures: record.failures,
+      registersInWindow: record.window.total(Date.now()),
+      lastSuccess: record.lastSuccess,
+      lastOwnNonce: record.lastOwnNonce,
+      provenUntil: record.provenUntil,
+      accounts: [...record.accounts],
+      userAgents: [...record.userAgents],
+    }
+  }
+
+  pardon(address: Address): void {
+    this.#detector.pardon(address)
+  }
+
+  #succeeded(source: Prefix, until: EpochMilliseconds): void {
+    this.#successes.set(source, { source, at: Date.now(), until })
+    if (this.#successes.size >= MOST_SUCCESSES_WAITING) this.#tellSuccesses()
+  }
+
+  #tellSuccesses(): void {
+    if (this.#successes.size === 0) return
+    this.#send({ type: 'successes', successes: [...this.#successes.values()] })
+    this.#successes.clear()
+  }
+
+  #summarise(): void {
+    this.#tellSuccesses()
+    const now = performance.now()
+    const seconds = (now - this.#summarisedAt) / 1000
+    this.#summarisedAt = now
+    const after = { ...this.#detector.totals, frames: this.#pipeline.frames }
+    const before = this.#before
+    this.#before = after
+    const captures = this.#captures.map((capture) => capture.status())
+    this.#send({
+      type: 'summary',
+      summary: {
+        time: Date.now(),
+        seconds,
+        frames: after.frames - before.frames,
+        registers: after.registers - before.registers,
+        sipMessages: after.sipMessages - before.sipMessages,
+        challenges: after.challenges - before.challenges,
+        successes: after.successes - before.successes,
+        failures: after.failures - before.failures,
+        malformed: after.malformed - before.malformed,
+        framesLost: captures.reduce((sum, { dropped }) => sum + (dropped ?? 0), 0),
+        sourcesTracked: this.#detector.sources.size,
+        sourcesLetGo: this.#detector.sources.letGo,
+        captures: captures.map(({ name, engine, state, detail }) => ({ name, engine, state, detail })),
+      },
+    })
+  }
+}
