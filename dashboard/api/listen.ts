@@ -36,7 +36,7 @@ export async function listenOnSocket(
   const nursery = await mkdtemp(join(folder, '.rf-'))
   const cradle = join(nursery, 's')
   try {
-    if (Buffer.byteLength(cradle) > 107) {
+    if (Math.max(Buffer.byteLength(path), Buffer.byteLength(cradle)) > 107) {
       throw new ListenError(
         'failed',
         `${path} is too long for a Unix socket; choose a shorter control.socket`,
