@@ -12,7 +12,6 @@ const MOST_SUCCESSES_WAITING = 1_000
 
 /** Captures on every interface, observes and detects; tells verdicts at once and everything else once a second. */
 export class Sensor {
-  readonly #settings: SensorSettings
   readonly #send: (message: FromSensor) => void
   readonly #detector: Detector
   readonly #pipeline: Pipeline
@@ -31,7 +30,6 @@ export class Sensor {
   }
 
   constructor({ settings, send }: { settings: SensorSettings; send: (message: FromSensor) => void }) {
-    this.#settings = settings
     this.#send = send
     this.#detector = new Detector({
       policy: settings.policy,
