@@ -1,7 +1,7 @@
 /** The ports of which everything, in both directions, is to be captured. */
 export interface CapturePorts {
-  readonly udp: readonly number[]
-  readonly tcp: readonly number[]
+  readonly udpPorts: readonly number[]
+  readonly tcpPorts: readonly number[]
 }
 
 /** `plain` for links that know no VLAN tags (tun, PPP, WireGuard): libpcap refuses `vlan` there. */
@@ -26,14 +26,14 @@ export function captureFilter(ports: CapturePorts, tags: TagHandling = 'tagged')
   return `(${packet}) or (vlan and ((${packet}) or (vlan and (${packet}))))`
 }
 
-function packetFilter({ udp, tcp }: CapturePorts): string {
+function packetFilter({ udpPorts, tcpPorts }: CapturePorts): string {
   const parts = [
-    ...udp.map((port) => `udp port ${checked(port)}`),
-    ...tcp.map((port) => `tcp port ${checked(port)}`),
+    ...udpPorts.map((port) => `udp port ${checked(port)}`),
+    ...tcpPorts.map((port) => `tcp port ${checked(port)}`),
   ]
   if (parts.length === 0) throw new RangeError('a capture needs at least one port')
   // `port` never matches the later fragments, which carry none. Fragmented TCP does not occur: it segments itself.
-  if (udp.length > 0) parts.push('(ip proto 17 and ip[6:2] & 0x1fff != 0)')
+  if (udpPorts.length > 0) parts.push('(ip proto 17 and ip[6:2] & 0x1fff != 0)')
   parts.push(`(ip6 and (${V6_EXTENSIONS.map((header) => `ip6[6] = ${header}`).join(' or ')}))`)
   return parts.join(' or ')
 }
