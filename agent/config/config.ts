@@ -1,3 +1,4 @@
+import type { DigestHashes } from '../../registrar/digest.ts'
 import type { Address, Prefix } from '../../registrar/net/address.ts'
 import type { Seconds } from '../../registrar/net/time.ts'
 
@@ -69,10 +70,4 @@ export interface Endpoint {
 export interface ConfiguredAccount {
   readonly user: string
   readonly ha1: DigestHashes
-}
-
-/** H(user:realm:password) as lower-case hex, one for each digest algorithm (RFC 7616 section 3.4.2). */
-export interface DigestHashes {
-  readonly md5: string
-  readonly sha256: string
 }

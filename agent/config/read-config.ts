@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import { type Document, LineCounter, parseDocument, visit } from 'yaml'
 import type { z } from 'zod'
+import { hashPassword } from '../../registrar/digest.ts'
 import { checkTogether } from './check-together.ts'
-import type { Config, DigestHashes } from './config.ts'
+import type { Config } from './config.ts'
 import { at, positionOfKey, positionOfValue } from './locate.ts'
 import { type ConfigProblem, type ConfigReading, ConfigRefused } from './problem.ts'
 import { CONFIG_SCHEMA } from './schema.ts'
@@ -20,6 +20,13 @@ const MOST_PROBLEMS = 50
 /** Reads the file, or throws a `ConfigRefused` whose message names every problem. */
 export function loadConfig(path: string): Config {
   const reading = readConfigFile(path)
+  if (reading.kind === 'refused') throw new ConfigRefused(reading.problems)
+  return reading.config
+}
+
+/** What holds where no file says otherwise, for looking at captures: no interface is touched. */
+export function defaultConfig(): Config {
+  const reading = readConfig('protect: { interfaces: [any] }', { file: 'defaults' })
   if (reading.kind === 'refused') throw new ConfigRefused(reading.problems)
   return reading.config
 }
@@ -167,26 +174,14 @@ function finish(read: z.output<typeof CONFIG_SCHEMA>): Config {
       accounts: accounts.map(({ user, password, ha1 }) => ({
         user,
         ha1: ha1
-          ? { md5: ha1.md5.toLowerCase(), sha256: ha1.sha256.toLowerCase() }
+          ? {
+              ...(ha1.md5 === undefined ? {} : { md5: ha1.md5.toLowerCase() }),
+              ...(ha1.sha256 === undefined ? {} : { sha256: ha1.sha256.toLowerCase() }),
+            }
           : hashPassword({ user, realm, password: password ?? '' }),
       })),
     },
   }
-}
-
-/** H(A1) of RFC 7616 section 3.4.2, for both algorithms. */
-export function hashPassword({
-  user,
-  realm,
-  password,
-}: {
-  readonly user: string
-  readonly realm: string
-  readonly password: string
-}): DigestHashes {
-  const hash = (algorithm: string) =>
-    createHash(algorithm).update(`${user}:${realm}:${password}`, 'utf8').digest('hex')
-  return { md5: hash('md5'), sha256: hash('sha256') }
 }
 
 function sayReadFault(error: unknown): string {

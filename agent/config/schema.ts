@@ -68,14 +68,19 @@ const ACCOUNT_SHAPE = {
     pattern: ACCOUNT_USER,
   }),
   password: PASSWORD.optional(),
-  ha1: section({ md5: hexDigest(32, 'the MD5'), sha256: hexDigest(64, 'the SHA-256') }).optional(),
+  ha1: section({
+    md5: hexDigest(32, 'the MD5').optional(),
+    sha256: hexDigest(64, 'the SHA-256').optional(),
+  }).optional(),
 }
 
 const ACCOUNT = section(ACCOUNT_SHAPE).superRefine(({ password, ha1 }, ctx) => {
-  if ((password === undefined) !== (ha1 === undefined)) return
-  const why = password === undefined ? 'it has neither' : 'it has both'
   const expected = "an account with either password: '…' or ha1: { md5: '…', sha256: '…' }"
-  ctx.addIssue({ code: 'custom', message: expected, params: { expected, why, secret: true } })
+  const refuse = (why: string) =>
+    ctx.addIssue({ code: 'custom', message: expected, params: { expected, why, secret: true } })
+  if (password === undefined && ha1 === undefined) refuse('it has neither')
+  else if (password !== undefined && ha1 !== undefined) refuse('it has both')
+  else if (ha1 && ha1.md5 === undefined && ha1.sha256 === undefined) refuse('its ha1 holds no hash')
 })
 shapes.set(ACCOUNT, ACCOUNT_SHAPE)
 
