@@ -1,5 +1,8 @@
 import type { Family } from '../registrar/net/address.ts'
+import { IpsetPipe } from './ipset-pipe.ts'
 import type { Kernel, ObservedState, RefusedLine } from './kernel.ts'
+import { parseChains, parseSetHeaders, parseSets } from './parse-observed.ts'
+import { runProgram } from './run-program.ts'
 
 export interface IptablesKernelOptions {
   /** `iptables` (the default) is what the host uses; the others ask for one backend by its program names. */
@@ -8,16 +11,60 @@ export interface IptablesKernelOptions {
   readonly netns?: string
 }
 
-/** The real kernel, by iptables-restore, iptables-save and one `ipset -` kept open. Needs no start; `close` ends its ipset. */
+/**
+ * The real kernel, by iptables-restore, iptables-save and one `ipset -` kept open. Needs no start; `close` ends
+ * its ipset. Calls must not overlap: there is one writer.
+ */
 export class IptablesKernel implements Kernel {
   backend = 'unknown'
-  constructor(_options: IptablesKernelOptions = {}) {}
-  async observe(_options: { readonly elements: boolean }): Promise<ObservedState> {
-    throw new Error('being written')
+  readonly #programs: { readonly 4: string; readonly 6: string }
+  readonly #netns: string | undefined
+  readonly #pipe: IpsetPipe
+
+  constructor(options: IptablesKernelOptions = {}) {
+    const name = options.iptables ?? 'iptables'
+    this.#programs = { 4: name, 6: name.replace('iptables', 'ip6tables') }
+    this.#netns = options.netns
+    this.#pipe = new IpsetPipe(options.netns)
   }
-  async applySets(_commands: readonly string[]): Promise<readonly RefusedLine[]> {
-    return []
+
+  async observe({ elements }: { readonly elements: boolean }): Promise<ObservedState> {
+    if (this.backend === 'unknown') this.backend = await this.#askBackend()
+    const [v4, v6, sets] = await Promise.all([
+      this.#run(`${this.#programs[4]}-save`, ['-c', '-t', 'raw']),
+      this.#run(`${this.#programs[6]}-save`, ['-c', '-t', 'raw']),
+      this.#run('ipset', elements ? ['save'] : ['list', '-t']),
+    ])
+    return {
+      chains: { 4: parseChains(v4), 6: parseChains(v6) },
+      sets: elements ? parseSets(sets) : parseSetHeaders(sets),
+    }
   }
-  async applyChains(_family: Family, _text: string): Promise<void> {}
-  async close(): Promise<void> {}
+
+  applySets(commands: readonly string[]): Promise<readonly RefusedLine[]> {
+    return this.#pipe.write(commands)
+  }
+
+  async applyChains(family: Family, text: string): Promise<void> {
+    // The legacy backend has one lock for all who write; another firewall's reload may hold it for a while.
+    await this.#run(`${this.#programs[family]}-restore`, ['--noflush', '--wait', '10'], text)
+  }
+
+  close(): Promise<void> {
+    return this.#pipe.close()
+  }
+
+  async #askBackend(): Promise<string> {
+    const version = await this.#run(this.#programs[4], ['--version'])
+    return version.includes('nf_tables') ? 'iptables-nft' : 'iptables-legacy'
+  }
+
+  #run(program: string, args: readonly string[], input?: string): Promise<string> {
+    return runProgram({
+      program,
+      arguments: args,
+      netns: this.#netns,
+      ...(input === undefined ? {} : { input }),
+    })
+  }
 }

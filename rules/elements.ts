@@ -1,0 +1,91 @@
+import {
+  familyOf,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+  prefixOf,
+  showPrefix,
+  sourcePrefixOf,
+  splitPrefix,
+} from '../registrar/net/address.ts'
+import type { EpochMilliseconds } from '../registrar/net/time.ts'
+import type { Block, DesiredState, Suspension } from './desired-state.ts'
+import { setName } from './names.ts'
+
+/** A set and an element as `ipset` writes them: `rf-sip4 198.51.100.0/24`. What sets are compared by. */
+export type ElementKey = string
+
+/** When an element goes by itself. Infinity: it stands until it is taken back. */
+export type Until = EpochMilliseconds
+
+/** The kernel refuses longer timeouts; longer ones are renewed. In milliseconds. */
+export const LONGEST_TIMEOUT = 2_147_483_000
+
+/** A /0 is refused by hash:net, so it is allowed as its two halves. */
+export function keysOfAllowed(prefix: Prefix): readonly ElementKey[] {
+  return halves(prefix).map((half) => `${setName('allow', familyOf(half))} ${showPrefix(half)}`)
+}
+
+export function keysOfDestination(prefix: Prefix): readonly ElementKey[] {
+  return halves(prefix).map((half) => `${setName('dst', familyOf(half))} ${showPrefix(half)}`)
+}
+
+export function keyOfBlock({ target, scope }: Block): ElementKey {
+  return `${setName(scope === 'sip' ? 'sip' : 'reg', familyOf(target))} ${showPrefix(target)}`
+}
+
+export function keyOfSuspension({ address, port }: Suspension): ElementKey {
+  const family = familyOf(address)
+  if (port === 0) return `${setName('susa', family)} ${showPrefix(sourcePrefixOf(address))}`
+  return `${setName('susp', family)} ${address},udp:${port}`
+}
+
+export function untilOf(item: Block | Suspension): Until {
+  return item.until ?? Number.POSITIVE_INFINITY
+}
+
+/** Every element that a desired state asks for, with its end; of two that mean the same the later end. */
+export function listElements(state: DesiredState): Map<ElementKey, Until> {
+  const elements = new Map<ElementKey, Until>()
+  const want = (key: ElementKey, until: Until) => elements.set(key, Math.max(elements.get(key) ?? 0, until))
+  for (const prefix of state.allow)
+    for (const key of keysOfAllowed(prefix)) want(key, Number.POSITIVE_INFINITY)
+  const { destinations } = state.traffic
+  for (const prefix of destinations === 'local' ? [] : destinations) {
+    for (const key of keysOfDestination(prefix)) want(key, Number.POSITIVE_INFINITY)
+  }
+  for (const block of state.blocks) want(keyOfBlock(block), untilOf(block))
+  for (const suspension of state.suspensions) want(keyOfSuspension(suspension), untilOf(suspension))
+  return elements
+}
+
+/** Elements without an end of their own, which the chains need to be right from the start. */
+export function isStanding(key: ElementKey): boolean {
+  return key.startsWith('rf-allow') || key.startsWith('rf-dst')
+}
+
+/** Whether the kernel fills the set by itself. */
+export function isListing(setOrKey: string): boolean {
+  return setOrKey.startsWith('rf-wsip')
+}
+
+/**
+ * The text of an element as this project writes it. The C library writes some IPv6 addresses with an IPv4 tail,
+ * which RFC 5952 does not ask for.
+ */
+export function normalElement(text: string): string {
+  if (!text.includes(':') || !text.includes('.')) return text
+  const comma = text.indexOf(',')
+  if (comma < 0) {
+    const prefix = parsePrefix(text)
+    return prefix ? showPrefix(prefix) : text
+  }
+  return (parseAddress(text.slice(0, comma)) ?? text.slice(0, comma)) + text.slice(comma)
+}
+
+function halves(prefix: Prefix): readonly Prefix[] {
+  const { address, length } = splitPrefix(prefix)
+  if (length > 0) return [prefix]
+  const upper = parseAddress(familyOf(address) === 4 ? '128.0.0.0' : '8000::')!
+  return [prefixOf(address, 1), prefixOf(upper, 1)]
+}
