@@ -73,6 +73,11 @@ export class TcpStream {
     this.#end = undefined
   }
 
+  #takeEnd(end: number): void {
+    const ahead = (end - this.#next) | 0
+    if (ahead >= 0 && ahead < WINDOW) this.#end = end
+  }
+
   #takeBytes(segment: TcpSegment, start: number, ahead: number, emit: Emit): void {
     const { payload, time } = segment
     if (Math.abs(ahead) >= WINDOW) {

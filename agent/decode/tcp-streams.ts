@@ -76,10 +76,10 @@ export class TcpStreams {
     // An acknowledgement alone tells nothing of a stream that nobody has sent anything on.
     if (!known && !segment.syn && segment.payload.length === 0) return
     const stream = known ?? this.#open(key, segment)
-    const heldBefore = stream.held
-    stream.take(segment, this.#onEvent)
-    if (stream.held > this.#limits.heldOfStream) stream.release(segment.time, this.#onEvent)
-    this.#account(stream, heldBefore)
+    this.#accounted(stream, () => {
+      stream.take(segment, this.#onEvent)
+      while (stream.held > this.#limits.heldOfStream) stream.release(segment.time, this.#onEvent)
+    })
     while (this.#held > this.#limits.held) this.#giveUpWaiting(firstOf(this.#waiting), segment.time)
     if (stream.delivered && !stream.talking) this.#promote(key, stream, segment)
   }
@@ -123,9 +123,7 @@ export class TcpStreams {
     while (table.size > most) {
       const [key, stream] = table.entries().next().value!
       table.delete(key)
-      const heldBefore = stream.held
-      stream.abandon(now, this.#onEvent)
-      this.#account(stream, heldBefore)
+      this.#accounted(stream, () => stream.abandon(now, this.#onEvent))
       this.counts.evicted++
     }
   }
@@ -138,15 +136,16 @@ export class TcpStreams {
   }
 
   #giveUpWaiting(stream: TcpStream, now: EpochMilliseconds): void {
-    const heldBefore = stream.held
-    stream.release(now, this.#onEvent)
-    this.#account(stream, heldBefore)
+    this.#accounted(stream, () => stream.release(now, this.#onEvent))
   }
 
-  #account(stream: TcpStream, heldBefore: number): void {
-    this.#held += stream.held - heldBefore
-    if (stream.held === 0) this.#waiting.delete(stream)
-    else this.#waiting.add(stream)
+  /** Does something to a stream, and keeps what is held and who waits in step. */
+  #accounted(stream: TcpStream, change: () => void): void {
+    const { held, waitingSince } = stream
+    change()
+    this.#held += stream.held - held
+    if (stream.held === 0 || stream.waitingSince !== waitingSince) this.#waiting.delete(stream)
+    if (stream.held > 0) this.#waiting.add(stream)
   }
 }
 
