@@ -17,8 +17,12 @@ export interface Source {
   readonly port: number
 }
 
+/** `ffff:` six times and a dotted IPv4 address. What is longer is no address and never reaches a pattern. */
+const LONGEST_TEXT = 45
+
 /** Reads an address as a person writes it. Zone identifiers, leading zeros and short forms like `1.1` are refused. */
 export function parseAddress(text: string): Address | undefined {
+  if (text.length > LONGEST_TEXT) return undefined
   if (isIPv4(text)) return text as Address
   if (!isIPv6(text) || text.includes('%')) return undefined
   return formatV6Groups(readV6Groups(text))
@@ -32,7 +36,7 @@ export function parsePrefix(text: string): Prefix | undefined {
     return address && prefixOfAddress(address)
   }
   const lengthText = text.slice(slash + 1)
-  if (!/^\d{1,3}$/.test(lengthText)) return undefined
+  if (!/^(?:0|[1-9]\d{0,2})$/.test(lengthText)) return undefined
   const address = parseAddress(text.slice(0, slash))
   if (!address) return undefined
   const mapped = familyOf(address) === 4 && text.includes(':')
@@ -115,11 +119,15 @@ function readV6Groups(text: string): number[] {
   let source = text
   const lastColon = source.lastIndexOf(':')
   if (source.includes('.')) {
-    const [a, b, c, d] = source.slice(lastColon + 1).split('.').map(Number) as [number, number, number, number]
+    const [a, b, c, d] = source
+      .slice(lastColon + 1)
+      .split('.')
+      .map(Number) as [number, number, number, number]
     source = `${source.slice(0, lastColon + 1)}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`
   }
   const [head = '', tail] = source.split('::')
-  const read = (part: string) => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)))
+  const read = (part: string) =>
+    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16))
   const front = read(head)
   if (tail === undefined) return front
   const back = read(tail)

@@ -30,7 +30,7 @@ const LONG_BY_LETTER: readonly (string | undefined)[] = Array.from({ length: 256
 })
 
 const LONG_HASH_BY_LETTER: readonly (number | undefined)[] = LONG_BY_LETTER.map((name) =>
-  name === undefined ? undefined : hashHeaderName(name),
+  name === undefined ? undefined : computeHash(name),
 )
 
 /** The long form of a one-letter header name, given as its byte. */
@@ -43,8 +43,19 @@ export function longFormHash(letter: number): number | undefined {
   return LONG_HASH_BY_LETTER[letter]
 }
 
+/** Hashes made once, of the names that are asked for with every message. */
+const KNOWN_HASHES: ReadonlyMap<string, number> = new Map(
+  [...Object.values(COMPACT_FORMS), 'cseq', 'authorization', 'www-authenticate', 'expires', 'user-agent'].map(
+    (name) => [name, computeHash(name)],
+  ),
+)
+
 /** A 28-bit hash of a header name in lower case. Collisions cost a comparison, nothing else. */
 export function hashHeaderName(name: string): number {
+  return KNOWN_HASHES.get(name) ?? computeHash(name)
+}
+
+function computeHash(name: string): number {
   let hash = 0
   for (let i = 0; i < name.length; i++) hash = (Math.imul(hash, 31) + name.charCodeAt(i)) | 0
   return hash & 0x0fffffff

@@ -1,14 +1,12 @@
-import { COLON, CR, HT, LF, SP, TOKEN } from './characters.ts'
+import { COLON, CR, HT, isBlank, LF, SP, TOKEN } from './characters.ts'
 import { hashHeaderName, longForm } from './header-names.ts'
 import type { SipHeader, SipRequest, SipResponse } from './message.ts'
 
 /** Where one header field lies: `SLOTS` numbers, first its hash and flags, then three offsets into the bytes. */
 export const SLOTS = 4
-/** The field holds a folded line or a lone CR, so its value must be put together. */
-export const UNEVEN = 1
-/** The field holds bytes that are no ASCII. */
-export const NOT_ASCII = 2
-export const FLAG_BITS = 2
+/** The flag of a field that goes over several lines. */
+export const FOLDED = 1
+export const FLAG_BITS = 1
 
 /** Header fields over the bytes they were found in. Nothing is decoded before it is asked for. */
 export class LazyHeaders {
@@ -72,17 +70,17 @@ export class LazyHeaders {
 
   #value(at: number, { exact }: { exact: boolean } = { exact: false }): string {
     const bytes = this.#bytes
-    const flags = this.#fields[at]!
+    const encoding = exact ? 'latin1' : 'utf8'
+    const folded = (this.#fields[at]! & FOLDED) !== 0
     let start = this.#fields[at + 2]!
     let end = this.#fields[at + 3]!
-    const latin = exact || (flags & NOT_ASCII) === 0
-    if (flags & UNEVEN) {
-      const even = unfold(bytes, start, end)
-      return latin ? even.toString('latin1', 0, even.length) : even.toString('utf8', 0, even.length)
+    if (!folded) {
+      while (start < end && isBlank(bytes[start]!)) start++
+      while (start < end && isBlank(bytes[end - 1]!)) end--
+      const value = bytes.toString(encoding, start, end)
+      if (!value.includes('\r')) return value
     }
-    while (start < end && (bytes[start] === SP || bytes[start] === HT)) start++
-    while (start < end && (bytes[end - 1] === SP || bytes[end - 1] === HT)) end--
-    return latin ? bytes.toString('latin1', start, end) : bytes.toString('utf8', start, end)
+    return unfold(bytes, start, end).toString(encoding)
   }
 
   #readAll(): SipHeader[] {
@@ -158,13 +156,10 @@ export interface StatusLine {
 
 /** Whether the header field whose name begins at `start` has this lower-case long name. */
 export function isNamed(bytes: Buffer, start: number, name: string): boolean {
-  let length = 0
-  while (TOKEN[bytes[start + length]!] !== 0) {
-    if (length < name.length && TOKEN[bytes[start + length]!] !== name.charCodeAt(length)) break
-    length++
-  }
-  const ended = TOKEN[bytes[start + length]!] === 0
-  if (ended && length === name.length) return true
+  const length = name.length
+  let at = 0
+  while (at < length && TOKEN[bytes[start + at]!] === name.charCodeAt(at)) at++
+  if (at === length) return TOKEN[bytes[start + at]!] === 0
   return TOKEN[bytes[start + 1]!] === 0 && longForm(bytes[start]!) === name
 }
 

@@ -33,8 +33,10 @@ export function readParameters(
 ): ParametersReading | FieldFailure {
   const parameters = new Map<string, string>()
   at = skipBlanks(text, at)
-  while (at < text.length && text.charCodeAt(at) !== COMMA) {
+  for (let count = 0; at < text.length && text.charCodeAt(at) !== COMMA; count++) {
     if (text.charCodeAt(at) !== SEMICOLON) return bad(fault)
+    // Empty ones count too, so that a run of semicolons costs no more than it says.
+    if (count === MOST_PARAMETERS) return bad('too-many-parameters')
     at = skipBlanks(text, at + 1)
     const nameStart = at
     while (at < text.length && isTokenAt(text, at)) at++
@@ -58,7 +60,6 @@ export function readParameters(
     }
     if (name === '') continue
     if (parameters.has(name)) return bad('duplicate-parameter')
-    if (parameters.size === MOST_PARAMETERS) return bad('too-many-parameters')
     parameters.set(name, value)
   }
   return { ok: true, parameters, end: at }

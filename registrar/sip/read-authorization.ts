@@ -113,7 +113,8 @@ function readDigest(value: string | undefined): Field<Digest> {
 function readCommaParameters(value: string, at: number): Map<string, string> | FieldFailure {
   const parameters = new Map<string, string>()
   at = skipBlanks(value, at)
-  while (at < value.length) {
+  for (let count = 0; at < value.length; count++) {
+    if (count > 2 * MOST_PARAMETERS) return bad('too-many-parameters')
     if (value.charCodeAt(at) === COMMA) {
       at = skipBlanks(value, at + 1)
       continue
@@ -137,7 +138,6 @@ function readCommaParameters(value: string, at: number): Map<string, string> | F
     at = skipBlanks(value, at)
     if (at < value.length && value.charCodeAt(at) !== COMMA) return bad('bad-authorization')
     if (parameters.has(name)) return bad('duplicate-parameter')
-    if (parameters.size === MOST_PARAMETERS) return bad('too-many-parameters')
     parameters.set(name, content)
   }
   return parameters

@@ -1,14 +1,6 @@
 import { COLON, CR, HT, isBlank, isDigit, LF, SP, TOKEN } from './characters.ts'
 import { hashHeaderName, longFormHash } from './header-names.ts'
-import {
-  FLAG_BITS,
-  isNamed,
-  NOT_ASCII,
-  type RequestLine,
-  SLOTS,
-  type StatusLine,
-  UNEVEN,
-} from './lazy-message.ts'
+import { FLAG_BITS, FOLDED, isNamed, type RequestLine, SLOTS, type StatusLine } from './lazy-message.ts'
 import type { SipFault, SipLimits } from './message.ts'
 import { readStartLine } from './start-line.ts'
 
@@ -42,15 +34,18 @@ const CONTENT_LENGTH_HASH = hashHeaderName(CONTENT_LENGTH)
  */
 export function readHead(bytes: Buffer, start: number, limits: SipLimits): HeadReading {
   const end = bytes.length
-  let at = start
-  while (at < end && bytes[at] !== LF) at++
-  const lineEnd = at > start && bytes[at - 1] === CR ? at - 1 : at
-  const startLine = readStartLine(bytes, start, lineEnd, limits)
+  const startEnd = bytes.indexOf(LF, start)
+  const startLine = readStartLine(
+    bytes,
+    start,
+    startEnd < 0 ? end : endOfLine(bytes, start, startEnd),
+    limits,
+  )
   if (startLine.kind === 'not-sip' || startLine.kind === 'malformed') return startLine
-  if (at >= end) return malformed('truncated-headers', startLine)
-  at++
+  if (startEnd < 0) return malformed('truncated-headers', startLine)
 
   const fields: number[] = []
+  let at = startEnd + 1
   let count = 0
   let begin = at
   // The slot of the field under way, or -1 for a line that is no field.
@@ -66,58 +61,48 @@ export function readHead(bytes: Buffer, start: number, limits: SipLimits): HeadR
       break
     }
 
-    let flags = 0
-    let hash = 0
-    let colon = -1
-    const folded = first === SP || first === HT
-    if (folded) {
+    if (first === SP || first === HT) {
       if (count === 0) return malformed('bad-header', startLine)
-      flags = UNEVEN
-    } else {
-      if (++count > limits.headerCount) return malformed('too-many-headers', startLine)
-      begin = at
-      let lower = TOKEN[first]!
-      while (lower !== 0) {
-        hash = (Math.imul(hash, 31) + lower) | 0
-        if (++at >= end) return malformed('truncated-headers', startLine)
-        lower = TOKEN[bytes[at]!]!
+      // Folded lines may be as short as two bytes and many, where a search that is called for each costs too much.
+      while (at < end && bytes[at] !== LF) at++
+      if (at - begin > limits.headerBytes) return malformed('header-too-long', startLine)
+      if (at >= end) return malformed('truncated-headers', startLine)
+      if (slot >= 0) {
+        fields[slot] = fields[slot]! | FOLDED
+        fields[slot + 3] = at
       }
-      hash &= 0x0fffffff
-      const nameLength = at - begin
-      if (nameLength === 1) hash = longFormHash(first) ?? hash
-      while (at < end && isBlank(bytes[at]!)) at++
-      if (nameLength > 0 && bytes[at] === COLON) colon = ++at
+      at++
+      continue
     }
 
-    let mixed = 0
-    for (; at < end; at++) {
-      const code = bytes[at]!
-      mixed |= code
-      if (code > CR) continue
-      if (code === LF) break
-      if (code === CR && bytes[at + 1] !== LF) flags |= UNEVEN
+    if (++count > limits.headerCount) return malformed('too-many-headers', startLine)
+    begin = at
+    let hash = 0
+    for (let lower = TOKEN[first]!; lower !== 0; ) {
+      hash = (Math.imul(hash, 31) + lower) | 0
+      if (++at >= end) return malformed('truncated-headers', startLine)
+      lower = TOKEN[bytes[at]!]!
     }
-    if (at - begin > limits.headerBytes) return malformed('header-too-long', startLine)
-    if (at >= end) return malformed('truncated-headers', startLine)
-    if (mixed > 0x7f) flags |= NOT_ASCII
-    const valueEnd = bytes[at - 1] === CR ? at - 1 : at
+    const nameLength = at - begin
+    hash = (nameLength === 1 ? longFormHash(first) : undefined) ?? hash & 0x0fffffff
+    while (at < end && isBlank(bytes[at]!)) at++
+    slot = nameLength > 0 && bytes[at] === COLON ? fields.length : -1
+    const colon = at + 1
+    at = bytes.indexOf(LF, at)
+    if ((at < 0 ? end : at) - begin > limits.headerBytes) return malformed('header-too-long', startLine)
+    if (at < 0) return malformed('truncated-headers', startLine)
+    if (slot >= 0) fields.push(hash << FLAG_BITS, begin, colon, endOfLine(bytes, colon, at))
     at++
-
-    if (folded) {
-      if (slot < 0) continue
-      fields[slot] = fields[slot]! | flags
-      fields[slot + 3] = valueEnd
-    } else if (colon < 0) {
-      slot = -1
-    } else {
-      slot = fields.length
-      fields.push((hash << FLAG_BITS) | flags, begin, colon, valueEnd)
-    }
   }
 
   const contentLength = readContentLength(bytes, fields)
   if (typeof contentLength === 'string') return malformed(contentLength, startLine)
   return { kind: 'head', startLine, fields, end: at, contentLength }
+}
+
+/** Where a line ends that starts at `start` and whose line feed is known: before the CR, if there is one. */
+export function endOfLine(bytes: Buffer, start: number, lineFeed: number): number {
+  return lineFeed > start && bytes[lineFeed - 1] === CR ? lineFeed - 1 : lineFeed
 }
 
 /** A fault with the method, where there is one. */

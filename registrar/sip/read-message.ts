@@ -15,6 +15,8 @@ export interface ReadOptions {
 const KEEPALIVE: SipReading = { kind: 'keepalive' }
 const NOT_SIP: SipReading = { kind: 'not-sip' }
 const STUN_MAGIC_COOKIE = 0x2112a442
+const JUNK = new Uint8Array(256)
+for (const code of [CR, LF, SP, HT, NUL]) JUNK[code] = 1
 
 /**
  * Reads one SIP message. It checks framing, start line, limits and Content-Length; what a header says is for the
@@ -52,12 +54,12 @@ export function messageOf(bytes: Buffer, head: Head, end: number): SipMessage {
 
 /** Whether a byte before a start line means nothing. */
 export function isJunk(code: number): boolean {
-  return code === CR || code === LF || code === SP || code === HT || code === NUL
+  return JUNK[code] === 1
 }
 
 function skipJunk(bytes: Buffer): number {
   let at = 0
-  while (at < bytes.length && isJunk(bytes[at]!)) at++
+  while (at < bytes.length && JUNK[bytes[at]!] === 1) at++
   return at
 }
 

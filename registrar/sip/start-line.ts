@@ -18,7 +18,9 @@ const KNOWN_METHODS: readonly (readonly string[])[] = Array.from({ length: 10 },
 
 /** Longer methods than any in use; one that is longer still is refused as `bad-method`. */
 const METHOD_BYTES = 128
-const VERSION = 'sip/2.0'
+const VERSION = 'SIP/2.0'
+/** The last part of a line is looked at as a version only where it is no longer. */
+const VERSION_BYTES = 64
 const NOT_SIP = { kind: 'not-sip' } as const
 
 /**
@@ -27,17 +29,19 @@ const NOT_SIP = { kind: 'not-sip' } as const
  */
 export function readStartLine(bytes: Buffer, start: number, end: number, limits: SipLimits): StartLine {
   while (end > start && isBlankAt(bytes, end - 1)) end--
-  if (startsWith(bytes, start, end, 'sip/')) return readStatusLine(bytes, start, end, limits)
+  if (isSipSlash(bytes, start, end)) return readStatusLine(bytes, start, end, limits)
   return readRequestLine(bytes, start, end, limits)
 }
 
 function readRequestLine(bytes: Buffer, start: number, end: number, limits: SipLimits): StartLine {
   let methodEnd = start
-  while (methodEnd < end && TOKEN[bytes[methodEnd]!] !== 0) methodEnd++
+  const methodMost = Math.min(end, start + METHOD_BYTES)
+  while (methodEnd < methodMost && TOKEN[bytes[methodEnd]!] !== 0) methodEnd++
   let version = end
-  while (version > start && !isBlankAt(bytes, version - 1)) version--
-  const claimsSip = version > start && startsWith(bytes, version, end, 'sip/')
-  const isToken = methodEnd > start && isBlankAt(bytes, methodEnd) && methodEnd - start <= METHOD_BYTES
+  const versionLeast = Math.max(start, end - VERSION_BYTES)
+  while (version > versionLeast && !isBlankAt(bytes, version - 1)) version--
+  const claimsSip = version > versionLeast && isSipSlash(bytes, version, end)
+  const isToken = methodEnd > start && isBlankAt(bytes, methodEnd)
   if (!isToken) return claimsSip ? { kind: 'malformed', fault: 'bad-method' } : NOT_SIP
 
   const method = methodAt(bytes, start, methodEnd)
@@ -47,7 +51,7 @@ function readRequestLine(bytes: Buffer, start: number, end: number, limits: SipL
     const meantForSip = isKnown(method) && startsWithScheme(bytes, uriStart, end)
     return meantForSip ? { kind: 'malformed', fault: 'bad-start-line', method } : NOT_SIP
   }
-  if (end - version !== VERSION.length || !startsWith(bytes, version, end, VERSION)) {
+  if (end - version !== VERSION.length || !isVersion(bytes, version)) {
     return { kind: 'malformed', fault: 'bad-version', method }
   }
   if (uriStart >= version) return { kind: 'malformed', fault: 'bad-start-line', method }
@@ -62,7 +66,8 @@ function readRequestLine(bytes: Buffer, start: number, end: number, limits: SipL
 
 function readStatusLine(bytes: Buffer, start: number, end: number, limits: SipLimits): StartLine {
   const versionEnd = start + VERSION.length
-  if (!startsWith(bytes, start, end, VERSION) || (versionEnd < end && !isBlankAt(bytes, versionEnd))) {
+  const isVersion2 = versionEnd <= end && isVersion(bytes, start)
+  if (!isVersion2 || (versionEnd < end && !isBlankAt(bytes, versionEnd))) {
     return { kind: 'malformed', fault: 'bad-version' }
   }
   let at = versionEnd
@@ -97,6 +102,22 @@ function isKnown(method: string): boolean {
 
 function startsWithScheme(bytes: Buffer, start: number, end: number): boolean {
   return ['sip:', 'sips:', 'tel:'].some((scheme) => startsWith(bytes, start, end, scheme))
+}
+
+/** RFC 3261 section 7.1: the version is compared without case. */
+function isSipSlash(bytes: Buffer, at: number, end: number): boolean {
+  return (
+    end - at >= 4 &&
+    (bytes[at]! | 0x20) === 0x73 &&
+    (bytes[at + 1]! | 0x20) === 0x69 &&
+    (bytes[at + 2]! | 0x20) === 0x70 &&
+    bytes[at + 3] === 0x2f
+  )
+}
+
+/** Whether `SIP/2.0` stands at `at`, where there are as many bytes and `SIP/`. */
+function isVersion(bytes: Buffer, at: number): boolean {
+  return bytes[at + 4] === 0x32 && bytes[at + 5] === 0x2e && bytes[at + 6] === 0x30
 }
 
 /** Whether the bytes begin with a lower-case text, letters compared without case. */

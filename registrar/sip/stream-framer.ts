@@ -1,7 +1,7 @@
-import { CR, LF, TOKEN } from './characters.ts'
+import { LF, TOKEN } from './characters.ts'
 import type { RequestLine, StatusLine } from './lazy-message.ts'
 import { DEFAULT_SIP_LIMITS, type SipFault, type SipLimits, type SipReading } from './message.ts'
-import { type Head, type Malformed, malformed, readHead } from './read-head.ts'
+import { endOfLine, type Head, type Malformed, malformed, readHead } from './read-head.ts'
 import { isJunk, messageOf } from './read-message.ts'
 import { readStartLine } from './start-line.ts'
 
@@ -258,9 +258,4 @@ const TOO_LONG_START_LINE: Malformed = { kind: 'malformed', fault: 'bad-start-li
 
 function isMessage(reading: SipReading): boolean {
   return reading.kind === 'message'
-}
-
-/** Where a line ends that starts at `start` and whose line feed is known: before the CR, if there is one. */
-function endOfLine(data: Buffer, start: number, lineFeed: number): number {
-  return lineFeed > start && data[lineFeed - 1] === CR ? lineFeed - 1 : lineFeed
 }
