@@ -1,0 +1,88 @@
+import { BoundedMap } from './bounded-map.ts'
+import type { Prefix } from './net/address.ts'
+import type { EpochMilliseconds, Milliseconds, Seconds } from './net/time.ts'
+
+export interface LockoutEvidence {
+  readonly failures: number
+  readonly accounts: number
+  readonly goodAccounts: number
+  readonly sinceMs: Milliseconds
+}
+
+/**
+ * Failures and good accounts of each source, for the brute-force lockout. An address behind which most accounts are
+ * good is spared, since a lockout would cut off the phones of an office for one guesser among them; it takes two
+ * good accounts, or a guesser who has one of his own would spare himself. Suspension by account still stops him.
+ */
+export class LockoutCount {
+  readonly #failing: BoundedMap<Prefix, FailingSource>
+  readonly #good: BoundedMap<Prefix, BoundedMap<string, EpochMilliseconds>>
+
+  constructor({ capacity }: { capacity: number }) {
+    this.#failing = new BoundedMap({ capacity })
+    this.#good = new BoundedMap({ capacity })
+  }
+
+  get size(): number {
+    return this.#failing.size + this.#good.size
+  }
+
+  get letGo(): number {
+    return this.#failing.letGo + this.#good.letGo
+  }
+
+  /** The evidence for a lockout where this failure completes it; the count then starts over. */
+  noteFailure(
+    prefix: Prefix,
+    account: string,
+    at: EpochMilliseconds,
+    limit: { readonly failures: number; readonly within: Seconds },
+  ): LockoutEvidence | undefined {
+    const source = this.#failing.get(prefix) ?? { failures: [] }
+    source.failures.push({ at, account: account.slice(0, ACCOUNT_KEPT) })
+    const from = at - limit.within * 1000
+    while (source.failures.length > limit.failures || (source.failures[0] && source.failures[0].at <= from)) {
+      source.failures.shift()
+    }
+    this.#failing.set(prefix, source)
+    if (source.failures.length < limit.failures) return undefined
+
+    const accounts = new Set(source.failures.map((failure) => failure.account)).size
+    const goodAccounts = this.goodAccounts(prefix, at)
+    if (accounts < FEWEST_ACCOUNTS) return undefined
+    if (goodAccounts >= 2 && goodAccounts >= accounts) return undefined
+    this.#failing.delete(prefix)
+    return { failures: source.failures.length, accounts, goodAccounts, sinceMs: at - source.failures[0]!.at }
+  }
+
+  noteSuccess(prefix: Prefix, account: string, at: EpochMilliseconds): void {
+    const good = this.#good.get(prefix) ?? new BoundedMap({ capacity: GOOD_KEPT })
+    good.set(account, at)
+    this.#good.set(prefix, good)
+  }
+
+  /** Accounts that succeeded from there within the last hour, counted up to `GOOD_KEPT`. */
+  goodAccounts(prefix: Prefix, now: EpochMilliseconds): number {
+    const good = this.#good.get(prefix)
+    if (!good) return 0
+    good.sweep((at) => now - at > GOOD_FOR)
+    return good.size
+  }
+
+  forget(prefix: Prefix): void {
+    this.#failing.delete(prefix)
+  }
+}
+
+/** A phone with a wrong password fails on its one account all day: that is suspended, and never a lockout. */
+const FEWEST_ACCOUNTS = 3
+
+interface FailingSource {
+  /** Oldest first, never more than the limit. */
+  readonly failures: { readonly at: EpochMilliseconds; readonly account: string }[]
+}
+
+/** The longest registration that is granted by default: after it, a silent account is gone. */
+const GOOD_FOR: Milliseconds = 3_600_000
+const GOOD_KEPT = 64
+const ACCOUNT_KEPT = 128
