@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../registrar/bounded-map.ts'
 import { type Address, type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
 import type { DistinctCount } from './distinct-count.ts'
@@ -44,19 +45,22 @@ export interface SourceRecord {
  * them first, so a flood of forged addresses cannot push out those that proved themselves.
  */
 export class SourceTable {
-  letGo = 0
-  readonly #unproven = new Map<Prefix, SourceRecord>()
-  readonly #proven = new Map<Prefix, SourceRecord>()
-  readonly #capacity: number
+  readonly #unproven: BoundedMap<Prefix, SourceRecord>
+  readonly #proven: BoundedMap<Prefix, SourceRecord>
   readonly #windowSeconds: Seconds
 
   constructor(options: { capacity: number; windowSeconds: Seconds }) {
-    this.#capacity = options.capacity
+    this.#unproven = new BoundedMap({ capacity: options.capacity })
+    this.#proven = new BoundedMap({ capacity: options.capacity })
     this.#windowSeconds = options.windowSeconds
   }
 
   get size(): number {
     return this.#unproven.size + this.#proven.size
+  }
+
+  get letGo(): number {
+    return this.#unproven.letGo + this.#proven.letGo
   }
 
   get provenCount(): number {
@@ -74,7 +78,6 @@ export class SourceTable {
     let record = this.#proven.get(source) ?? this.#unproven.get(source)
     if (!record) {
       record = this.#begin(source, at)
-      if (this.#unproven.size >= this.#capacity) this.#letGoOldest(this.#unproven)
       this.#unproven.set(source, record)
     }
     record.lastSeen = at
@@ -85,8 +88,6 @@ export class SourceTable {
   prove(record: SourceRecord, until: EpochMilliseconds): void {
     record.provenUntil = Math.max(record.provenUntil, until)
     this.#unproven.delete(record.source)
-    if (this.#proven.size >= this.#capacity && !this.#proven.has(record.source))
-      this.#letGoOldest(this.#proven)
     this.#proven.set(record.source, record)
   }
 
@@ -95,15 +96,6 @@ export class SourceTable {
     const record = this.#proven.get(source) ?? this.#begin(source, lastSuccess)
     record.lastSuccess = Math.max(record.lastSuccess, lastSuccess)
     this.prove(record, until)
-  }
-
-  /** The sources with most REGISTERs in the present window, most first. */
-  top(count: number, now: EpochMilliseconds): SourceRecord[] {
-    const busy: SourceRecord[] = []
-    for (const table of [this.#proven, this.#unproven]) {
-      for (const record of table.values()) if (record.window.total(now) > 0) busy.push(record)
-    }
-    return busy.sort((a, b) => b.window.total(now) - a.window.total(now)).slice(0, count)
   }
 
   #begin(source: Prefix, at: EpochMilliseconds): SourceRecord {
@@ -129,13 +121,6 @@ export class SourceTable {
       accounts: new Set(),
       userAgents: new Set(),
     }
-  }
-
-  #letGoOldest(table: Map<Prefix, SourceRecord>): void {
-    const oldest = table.keys().next()
-    if (oldest.done) return
-    table.delete(oldest.value)
-    this.letGo++
   }
 }
 

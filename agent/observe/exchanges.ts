@@ -46,7 +46,11 @@ export interface SeenMessage {
  */
 export class Exchanges {
   readonly nonces = new IssuedNonces()
-  readonly #transactions = new BoundedMap<string, Transaction>({ capacity: MOST_TRANSACTIONS })
+  readonly #transactions: BoundedMap<string, Transaction>
+
+  constructor({ mostTransactions = MOST_TRANSACTIONS }: { mostTransactions?: number } = {}) {
+    this.#transactions = new BoundedMap({ capacity: mostTransactions })
+  }
 
   get pending(): number {
     return this.#transactions.size

@@ -1,0 +1,246 @@
+import { describe, expect, it } from 'vitest'
+import { Exchanges } from '../../../agent/observe/exchanges.ts'
+import type {
+  ExchangeEnded,
+  Observation,
+  RegisterSeen,
+  Transport,
+} from '../../../agent/observe/observation.ts'
+import type { Address, Source } from '../../../registrar/net/address.ts'
+import type { SipMessage } from '../../../registrar/sip/message.ts'
+import { readSipMessage } from '../../../registrar/sip/read-message.ts'
+import { type HeaderPair, writeRequest, writeResponse } from '../../../registrar/sip/write-message.ts'
+
+const START = 1_700_000_000_000
+const SERVER = at('198.51.100.1', 5060)
+const PHONE = at('203.0.113.7', 5071)
+
+function at(address: string, port: number): Source {
+  return { address: address as Address, port }
+}
+
+function read(bytes: Buffer): SipMessage {
+  const reading = readSipMessage(bytes)
+  if (reading.kind !== 'message') throw new Error(`not a message: ${reading.kind}`)
+  return reading.message
+}
+
+interface Turn {
+  readonly phone?: Source
+  readonly cseq?: number
+  readonly nonce?: string
+  readonly transport?: Transport
+  readonly method?: string
+  readonly callId?: string
+}
+
+function common({ cseq = 1, method = 'REGISTER', callId = 'abc@phone' }: Turn): HeaderPair[] {
+  return [
+    ['Via', `SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK${cseq};rport`],
+    ['From', '<sip:1001@example.com>;tag=1'],
+    ['To', '<sip:1001@EXAMPLE.com>'],
+    ['Call-ID', callId],
+    ['CSeq', `${cseq} ${method}`],
+  ]
+}
+
+class Talk {
+  readonly exchanges = new Exchanges({ mostTransactions: 100 })
+  #time = START
+  /** How far the clock goes between messages. */
+  step = 1
+
+  #tick(): number {
+    this.#time += this.step
+    return this.#time
+  }
+
+  request(turn: Turn = {}): Observation[] {
+    const headers = common(turn)
+    if (turn.nonce !== undefined) {
+      headers.push([
+        'Authorization',
+        `Digest username="1001", realm="example.com", nonce="${turn.nonce}", uri="sip:example.com", response="0123456789abcdef0123456789abcdef"`,
+      ])
+    }
+    headers.push(['User-Agent', 'phone/1.0'])
+    const message = read(writeRequest({ method: turn.method ?? 'REGISTER', uri: 'sip:example.com', headers }))
+    return this.exchanges.observe({
+      time: this.#tick(),
+      transport: turn.transport ?? 'udp',
+      source: turn.phone ?? PHONE,
+      destination: SERVER,
+      message,
+    })
+  }
+
+  answer(
+    status: number,
+    turn: Turn & { stale?: boolean; headers?: HeaderPair[] } = {},
+  ): ExchangeEnded | undefined {
+    const headers = [...common(turn), ...(turn.headers ?? [])]
+    if (turn.nonce !== undefined) {
+      const stale = turn.stale ? ', stale=TRUE' : ''
+      headers.push(['WWW-Authenticate', `Digest realm="example.com", nonce="${turn.nonce}"${stale}`])
+    }
+    const message = read(writeResponse({ status, reasonPhrase: 'x', headers }))
+    const observations = this.exchanges.observe({
+      time: this.#tick(),
+      transport: turn.transport ?? 'udp',
+      source: SERVER,
+      destination: turn.phone ?? PHONE,
+      message,
+    })
+    return observations.find((observation): observation is ExchangeEnded => observation.kind === 'exchange')
+  }
+}
+
+function ended(exchange: ExchangeEnded | undefined) {
+  return exchange && [exchange.outcome, exchange.grade, exchange.grantedExpires]
+}
+
+describe('an exchange', () => {
+  it('of a phone that registers is a challenge and then a success that proves the account', () => {
+    const talk = new Talk()
+    expect(talk.request()[0]).toEqual({
+      kind: 'register',
+      time: START + 1,
+      source: PHONE,
+      transport: 'udp',
+      account: '1001@example.com',
+      userAgent: 'phone/1.0',
+      retransmission: false,
+      answersOwnNonce: false,
+      answersChallenge: false,
+    } satisfies RegisterSeen)
+    expect(ended(talk.answer(401, { nonce: 'n1' }))).toEqual(['challenge', 'packet', 0])
+    expect(talk.request({ cseq: 2, nonce: 'n1' })[0]).toMatchObject({
+      answersOwnNonce: true,
+      answersChallenge: true,
+    })
+    const contact: HeaderPair = [
+      'Contact',
+      '<sip:1001@10.0.0.5>;expires=600, <sip:1001@10.0.0.6>;expires=900',
+    ]
+    expect(ended(talk.answer(200, { cseq: 2, headers: [contact] }))).toEqual(['success', 'account', 900])
+  })
+
+  it.each<[string, (talk: Talk) => ExchangeEnded | undefined, unknown]>([
+    [
+      'wrong password: a failure proven by the return path',
+      (talk) => talk.answer(401, { cseq: 2, nonce: 'n2' }),
+      ['failure', 'path', 0],
+    ],
+    ['403 to credentials: a failure', (talk) => talk.answer(403, { cseq: 2 }), ['failure', 'path', 0]],
+    ['404 to credentials: a failure', (talk) => talk.answer(404, { cseq: 2 }), ['failure', 'path', 0]],
+    [
+      'stale=true: no failure',
+      (talk) => talk.answer(401, { cseq: 2, nonce: 'n2', stale: true }),
+      ['stale', 'path', 0],
+    ],
+    ['503: overload', (talk) => talk.answer(503, { cseq: 2 }), ['overload', 'path', 0]],
+    ['302: redirect', (talk) => talk.answer(302, { cseq: 2 }), ['redirect', 'path', 0]],
+    ['423: something else', (talk) => talk.answer(423, { cseq: 2 }), ['other', 'path', 0]],
+    ['100: not the end', (talk) => talk.answer(100, { cseq: 2 }), undefined],
+    ['an answer to nothing that was asked', (talk) => talk.answer(200, { cseq: 77 }), undefined],
+    [
+      '200 without a time: the usual hour',
+      (talk) => talk.answer(200, { cseq: 2, headers: [['Contact', '<sip:a@b>']] }),
+      ['success', 'account', 3600],
+    ],
+    [
+      '200 without contacts: everything was removed',
+      (talk) => talk.answer(200, { cseq: 2 }),
+      ['success', 'account', 0],
+    ],
+  ])('with credentials, %s', (_, finish, expected) => {
+    const talk = new Talk()
+    talk.request()
+    talk.answer(401, { nonce: 'n1' })
+    talk.request({ cseq: 2, nonce: 'n1' })
+    expect(ended(finish(talk))).toEqual(expected)
+  })
+
+  it('without credentials that is refused is packet grade', () => {
+    const talk = new Talk()
+    talk.request()
+    expect(ended(talk.answer(403))).toEqual(['refused', 'packet', 0])
+  })
+
+  it('over a nonce that was good before and is refused now is stale, whatever the answer omits', () => {
+    const talk = new Talk()
+    talk.request()
+    talk.answer(401, { nonce: 'n1' })
+    talk.request({ cseq: 2, nonce: 'n1' })
+    talk.answer(200, { cseq: 2 })
+    talk.request({ cseq: 3, nonce: 'n1' })
+    expect(ended(talk.answer(401, { cseq: 3, nonce: 'n2' }))).toEqual(['stale', 'path', 0])
+  })
+
+  it('over a nonce of somebody else, or of nobody, proves nothing about the sender', () => {
+    const talk = new Talk()
+    const other = at('192.0.2.9', 5060)
+    talk.request({ phone: other, callId: 'other' })
+    talk.answer(401, { phone: other, callId: 'other', nonce: 'stolen' })
+    talk.request({ cseq: 2, nonce: 'stolen' })
+    expect(ended(talk.answer(401, { cseq: 2, nonce: 'n2' }))).toEqual(['failure', 'packet', 0])
+    talk.request({ cseq: 3, nonce: 'invented' })
+    expect(ended(talk.answer(401, { cseq: 3, nonce: 'n3' }))).toEqual(['failure', 'packet', 0])
+  })
+
+  it('with a softswitch that gives one nonce to two addresses is packet grade from then on', () => {
+    const talk = new Talk()
+    const other = at('192.0.2.9', 5060)
+    talk.request()
+    talk.answer(401, { nonce: 'shared' })
+    talk.request({ phone: other, callId: 'other' })
+    talk.answer(401, { phone: other, callId: 'other', nonce: 'shared' })
+    expect(talk.request({ cseq: 2, nonce: 'shared' })[0]).toMatchObject({
+      answersOwnNonce: false,
+      answersChallenge: true,
+    })
+    expect(ended(talk.answer(401, { cseq: 2, nonce: 'n2' }))).toEqual(['failure', 'packet', 0])
+    talk.request({ cseq: 3, nonce: 'n2' })
+    expect(ended(talk.answer(401, { cseq: 3, nonce: 'n4' }))).toEqual(['failure', 'packet', 0])
+  })
+
+  it('over TCP is return-path grade, since the handshake needed the answers', () => {
+    const talk = new Talk()
+    talk.request({ transport: 'tcp', nonce: 'invented' })
+    expect(ended(talk.answer(401, { transport: 'tcp', nonce: 'n1' }))).toEqual(['failure', 'path', 0])
+  })
+
+  it('counts a retransmission as a packet and no second attempt, in both directions', () => {
+    const talk = new Talk()
+    expect(talk.request()[0]).toMatchObject({ retransmission: false })
+    expect(talk.request()[0]).toMatchObject({ retransmission: true })
+    expect(ended(talk.answer(401, { nonce: 'n1' }))).toEqual(['challenge', 'packet', 0])
+    expect(talk.answer(401, { nonce: 'n1' })).toBeUndefined()
+    expect(talk.request()[0]).toMatchObject({ retransmission: true })
+  })
+
+  it('survives a NAT that gives the answer to credentials another port', () => {
+    const talk = new Talk()
+    talk.request()
+    talk.answer(401, { nonce: 'n1' })
+    const moved = at('203.0.113.7', 6000)
+    expect(talk.request({ phone: moved, cseq: 2, nonce: 'n1' })[0]).toMatchObject({ answersOwnNonce: true })
+    expect(ended(talk.answer(200, { phone: moved, cseq: 2 }))).toEqual(['success', 'account', 0])
+  })
+
+  it('is kept within a bound, however many are begun', () => {
+    const talk = new Talk()
+    talk.step = 0
+    for (let i = 0; i < 700; i++) talk.request({ callId: `flood-${i}-${'x'.repeat(i % 300)}` })
+    expect(talk.exchanges.pending).toBe(100)
+    expect(talk.exchanges.letGo).toBe(600)
+  })
+})
+
+describe('other SIP', () => {
+  it('is seen and means nothing more', () => {
+    const talk = new Talk()
+    expect(talk.request({ method: 'OPTIONS' })).toEqual([{ kind: 'sip', time: START + 1, source: PHONE }])
+    expect(talk.answer(200, { method: 'OPTIONS' })).toBeUndefined()
+  })
+})
