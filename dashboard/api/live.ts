@@ -89,7 +89,9 @@ export function openLiveHub(plane: ControlPlane, pace: LivePace = LIVE_PACE): Li
 
   function drop(viewer: Viewer): void {
     leave(viewer)
-    viewer.out.destroy()
+    // Who has read everything gets a proper end; what is left unread for another is not waited for.
+    if (viewer.ready && viewer.out.writableLength === 0) viewer.out.end()
+    else viewer.out.destroy()
   }
 
   function sendLatest(): void {
