@@ -43,7 +43,7 @@ function checkTraffic(traffic: DesiredState['traffic'], refusals: string[]): voi
   for (const name of traffic.interfaces) {
     // A name with a space or a dash in front would become another option of the rule.
     if (!/^[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}\+?$/.test(name) || name.length > 15) {
-      refusals.push(`"${name.slice(0, 40)}" is no interface name.`)
+      refusals.push(`${JSON.stringify(name.slice(0, 40))} is no interface name.`)
     }
     if (name === 'lo')
       refusals.push('The interface lo cannot be protected: only packets from outside are judged.')

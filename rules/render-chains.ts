@@ -13,6 +13,9 @@ const PORTS_A_RULE = 15
 /** `-m u32` takes 10 values a test. */
 const VALUES_A_TEST = 10
 
+/** In seconds. Not the unit of a rate (1, 60 or 3600), which iptables would not print back. */
+const SHORTEST_EXPIRE = 90
+
 const RESPONSE = 'SIP/'
 /** The methods but REGISTER, by their first four bytes (RFC 3261, 3262, 3265, 3311, 3428, 3515, 3903, 6086). */
 const OTHER_METHODS = [
@@ -113,15 +116,16 @@ export function renderChains(input: ChainInput, family: Family): RenderedChains 
 
 /**
  * The parameters are part of the name, since a table keeps the rate it was created with whatever a later rule
- * says. A source that was quiet for a minute has a full bucket again, so its entry may go.
+ * says. An entry may go when its bucket is full again, and not before: or a pause would buy a new burst.
  */
 function renderLimit(purpose: 'reg' | 'sip', limit: Limit, family: Family): string {
   const rate = showRate(limit.perSecond)
+  const expire = Math.max(SHORTEST_EXPIRE, Math.ceil(limit.burst / limit.perSecond)) * 1000
   const mask = family === 4 ? '' : ' --hashlimit-srcmask 64'
   return [
     `-m hashlimit --hashlimit-above ${rate} --hashlimit-burst ${limit.burst} --hashlimit-mode srcip`,
     `--hashlimit-name rf-${purpose}${family}-${rate.replace('/', '')}-${limit.burst}`,
-    `--hashlimit-htable-size 65536 --hashlimit-htable-max 1048576 --hashlimit-htable-expire 60000${mask}`,
+    `--hashlimit-htable-size 65536 --hashlimit-htable-max 1048576 --hashlimit-htable-expire ${expire}${mask}`,
   ].join(' ')
 }
 

@@ -1,0 +1,226 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Kernel, KernelError } from '../../rules/kernel.ts'
+import { SETS } from '../../rules/names.ts'
+import { isEmptyPlan, planChanges } from '../../rules/plan.ts'
+import { removeEverything } from '../../rules/remove-everything.ts'
+import { applyPlan } from './apply-plan.ts'
+import { block, DEFAULTS, desired, prefix, suspension } from './desired.ts'
+
+/** A fresh kernel that holds nothing of ours. */
+export interface KernelUnderTest {
+  readonly kernel: Kernel
+  dispose(): Promise<void>
+}
+
+const CREATE = SETS.map(({ name, form }) => `create ${name} ${form} -exist`)
+
+/** What every kernel does, the real ones and the imagined one. */
+export function kernelContract(name: string, start: () => Promise<KernelUnderTest>): void {
+  describe(name, () => {
+    let under: KernelUnderTest
+    let kernel: Kernel
+
+    beforeEach(async () => {
+      under = await start()
+      kernel = under.kernel
+    })
+    afterEach(() => under.dispose())
+
+    const all = () => kernel.observe({ elements: true })
+    const elementsOf = async (set: string) =>
+      [...((await all()).sets.get(set)?.elements ?? [])]
+        .map(([text, { timeout }]) => [text, timeout] as const)
+        .sort()
+    const restore = (family: 4 | 6, ...lines: readonly string[]) =>
+      kernel.applyChains(family, ['*raw', ...lines, 'COMMIT', ''].join('\n'))
+    const chainsOf = async (family: 4 | 6) => {
+      const { own, prerouting } = (await all()).chains[family]
+      const text = (rules: readonly { text: string }[]) => rules.map((rule) => rule.text)
+      return {
+        own: Object.fromEntries([...own].map(([key, rules]) => [key, text(rules)])),
+        jumps: text(prerouting),
+      }
+    }
+    const refusalOf = async (promise: Promise<unknown>) => {
+      const error = await promise.then(
+        () => undefined,
+        (reason: unknown) => reason,
+      )
+      expect(error).toBeInstanceOf(KernelError)
+      return error as KernelError
+    }
+
+    test('holds nothing at first', async () => {
+      const observed = await all()
+      expect([observed.sets.size, observed.chains[4].own.size, observed.chains[6].own.size]).toEqual([
+        0, 0, 0,
+      ])
+      expect(await removeEverything(kernel)).toEqual([])
+    })
+
+    test('prints the sets back in the form they were created with', async () => {
+      expect(await kernel.applySets(CREATE)).toEqual([])
+      expect(await kernel.applySets(CREATE)).toEqual([])
+      for (const elements of [true, false]) {
+        const { sets } = await kernel.observe({ elements })
+        expect(Object.fromEntries([...sets].map(([key, { form }]) => [key, form]))).toEqual(
+          Object.fromEntries(SETS.map((set) => [set.name, set.form])),
+        )
+      }
+    })
+
+    test('adds, changes and deletes elements, each line idempotent', async () => {
+      await kernel.applySets(CREATE)
+      const lines = [
+        'add rf-sip4 192.0.2.1 timeout 100 -exist',
+        'add rf-sip4 192.0.2.1 timeout 500 -exist',
+        'add rf-sip4 198.51.100.0/24 timeout 0 -exist',
+        'add rf-sip4 203.0.113.1 timeout 2147483 -exist',
+        'del rf-sip4 203.0.113.9 -exist',
+        'add rf-susp4 192.0.2.1,udp:5060 timeout 100 -exist',
+        'add rf-susp6 2001:db8::1,udp:5060 timeout 0 -exist',
+        'add rf-reg6 2001:db8:1::/64 timeout 0 -exist',
+        'add rf-allow6 ::102:304 -exist',
+        'add rf-reg6 2001:db8:2::/64 timeout 0 -exist',
+        'del rf-reg6 2001:db8:2::/64 -exist',
+      ]
+      expect(await kernel.applySets(lines)).toEqual([])
+      const near = (timeout: number) =>
+        expect.toSatisfy((seen: number) => seen <= timeout && seen >= timeout - 5)
+      expect(await elementsOf('rf-sip4')).toEqual([
+        ['192.0.2.1', near(500)],
+        ['198.51.100.0/24', 0],
+        ['203.0.113.1', near(2_147_483)],
+      ])
+      expect(await elementsOf('rf-susp4')).toEqual([['192.0.2.1,udp:5060', near(100)]])
+      expect(await elementsOf('rf-susp6')).toEqual([['2001:db8::1,udp:5060', 0]])
+      expect(await elementsOf('rf-reg6')).toEqual([['2001:db8:1::/64', 0]])
+      expect(await elementsOf('rf-allow6')).toEqual([['::102:304', 0]])
+      expect((await kernel.observe({ elements: false })).sets.get('rf-sip4')?.size).toBe(3)
+    })
+
+    test('names the lines that it refuses, and takes the others', async () => {
+      await kernel.applySets(CREATE)
+      const bad = [
+        'add rf-sip4 0.0.0.0/0 timeout 0 -exist',
+        'add rf-nothing4 192.0.2.1 -exist',
+        'add rf-sip4 2001:db8::1 timeout 0 -exist',
+        'add rf-sip4 192.0.2.3 timeout 2147484 -exist',
+        'create rf-reg4 hash:net family inet maxelem 5 timeout 0 counters -exist',
+      ]
+      const good = bad.map((_, i) => `add rf-reg4 192.0.2.${i} timeout 0 -exist`)
+      const refused = await kernel.applySets(bad.flatMap((line, i) => [line, good[i]!]))
+      expect(refused.map(({ line }) => line)).toEqual(bad)
+      expect(refused.every(({ message }) => message.length > 10)).toBe(true)
+      expect(await elementsOf('rf-reg4')).toHaveLength(good.length)
+      expect(await elementsOf('rf-sip4')).toEqual([])
+      expect(await kernel.applySets(good)).toEqual([])
+    })
+
+    test('a full set refuses what is new, by name', async () => {
+      const create = 'create rf-sip4 hash:net family inet maxelem 2 timeout 0 counters'
+      const lines = [1, 2, 3].map((n) => `add rf-sip4 192.0.2.${n} timeout 0 -exist`)
+      const refused = await kernel.applySets([create, ...lines, lines[0]!])
+      expect(refused).toEqual([{ line: lines[2], message: expect.stringContaining('full') }])
+    })
+
+    test('loads chains as one transaction', async () => {
+      await restore(
+        4,
+        ':RINGFENCE - [0:0]',
+        ':RINGFENCE-UDP - [0:0]',
+        '-I PREROUTING -j RINGFENCE',
+        '-A RINGFENCE -j RINGFENCE-UDP',
+      )
+      const before = await chainsOf(4)
+      expect(before).toEqual({
+        own: { RINGFENCE: ['-A RINGFENCE -j RINGFENCE-UDP'], 'RINGFENCE-UDP': [] },
+        jumps: ['-A PREROUTING -j RINGFENCE'],
+      })
+      const broken = [
+        ['-F RINGFENCE', '-A RINGFENCE -j RINGFENCE-NOWHERE'],
+        [':RINGFENCE - [0:0]', '-A RINGFENCE -m set --match-set rf-sip4 src -j DROP'],
+        ['-F RINGFENCE-UDP', '-D PREROUTING -i eth9 -j RINGFENCE'],
+        ['-F RINGFENCE-UDP', '-X RINGFENCE-UDP'],
+      ]
+      for (const lines of broken) {
+        const error = await refusalOf(restore(4, ...lines))
+        expect(error.kind).toBe('refused')
+        expect(await chainsOf(4)).toEqual(before)
+      }
+      expect((await chainsOf(6)).own).toEqual({})
+      await restore(
+        4,
+        ':RINGFENCE - [0:0]',
+        '-A RINGFENCE -i lo -j RETURN',
+        '-F RINGFENCE-UDP',
+        '-X RINGFENCE-UDP',
+      )
+      expect(await chainsOf(4)).toEqual({
+        own: { RINGFENCE: ['-A RINGFENCE -i lo -j RETURN'] },
+        jumps: ['-A PREROUTING -j RINGFENCE'],
+      })
+    })
+
+    test('keeps a set that a chain mentions', async () => {
+      await kernel.applySets(CREATE)
+      await restore(4, ':RINGFENCE - [0:0]', '-A RINGFENCE -m set --match-set rf-sip4 src -j DROP')
+      const refused = await kernel.applySets(['destroy rf-reg4', 'destroy rf-sip4'])
+      expect(refused).toEqual([{ line: 'destroy rf-sip4', message: expect.stringContaining('in use') }])
+      expect((await all()).sets.has('rf-reg4')).toBe(false)
+      await removeEverything(kernel)
+      expect((await all()).sets.size).toBe(0)
+    })
+
+    test.each([
+      ['a fresh installation', DEFAULTS],
+      [
+        'a gateway with everything',
+        desired({
+          traffic: {
+            interfaces: ['eth0', 'wan+'],
+            destinations: [prefix('192.0.2.0/24'), prefix('2001:db8:ff::/48')],
+            udpPorts: Array.from({ length: 33 }, (_, i) => 5060 + i),
+            tcpPorts: [5060, 5061],
+          },
+          limits: {
+            register: { perSecond: 0.5, burst: 3 },
+            sip: { perSecond: 7, burst: 900, enforced: true },
+          },
+          allow: [prefix('0.0.0.0/0'), prefix('::/0'), prefix('10.0.0.0/8')],
+          blocks: [
+            block('198.51.100.0/24', 'sip', Date.now() + 60_000),
+            block('203.0.113.9', 'register'),
+            block('::fffe:0:0/95', 'sip'),
+            block('2001:db8::/32', 'register', Date.now() + 1e13),
+          ],
+          suspensions: [
+            suspension('203.0.113.1', 5060, Date.now() + 60_000),
+            suspension('203.0.113.1', 0, Date.now() + 60_000),
+            suspension('2001:db8::1', 5061, Date.now() + 60_000),
+            suspension('2001:db8::1', 0, Date.now() + 60_000),
+          ],
+        }),
+      ],
+    ])(
+      'takes what is planned for %s, has nothing left to plan then, and can be cleared',
+      async (_name, state) => {
+        await applyPlan(kernel, planChanges(state, await all(), Date.now()))
+        const again = planChanges(state, await all(), Date.now())
+        expect(again).toEqual({ rebuild: [], createSets: [], standing: [], chains: {}, elements: [] })
+        expect(isEmptyPlan(again)).toBe(true)
+        const other = desired({ blocks: [block('192.0.2.77')] })
+        await applyPlan(kernel, planChanges(other, await all(), Date.now()))
+        expect(isEmptyPlan(planChanges(other, await all(), Date.now()))).toBe(true)
+        const removed = await removeEverything(kernel)
+        expect(removed).toHaveLength(12 + SETS.length)
+        expect([await chainsOf(4), await chainsOf(6), (await all()).sets.size]).toEqual([
+          { own: {}, jumps: [] },
+          { own: {}, jumps: [] },
+          0,
+        ])
+        expect(await removeEverything(kernel)).toEqual([])
+      },
+    )
+  })
+}
