@@ -42,7 +42,10 @@ export class LazyHeaders {
     return this.#values(name, { exact: false })
   }
 
-  /** The values byte for byte (one character a byte), for echoing them as RFC 3261 section 8.2.6.2 asks. */
+  /**
+   * The values byte for byte (one character a byte), for echoing them as RFC 3261 section 8.2.6.2 asks. They hold no
+   * CR or LF, but may hold NULs (RFC 4475 section 3.1.1.2 has one in a display name).
+   */
   allExact(name: string): readonly string[] {
     return this.#values(name, { exact: true })
   }
@@ -78,9 +81,10 @@ export class LazyHeaders {
       while (start < end && isBlank(bytes[start]!)) start++
       while (start < end && isBlank(bytes[end - 1]!)) end--
       const value = bytes.toString(encoding, start, end)
-      if (!value.includes('\r')) return value
+      if (!value.includes('\r')) return exact ? value : withoutNul(value)
     }
-    return unfold(bytes, start, end).toString(encoding)
+    const value = unfold(bytes, start, end).toString(encoding)
+    return exact ? value : withoutNul(value)
   }
 
   #readAll(): SipHeader[] {
@@ -194,6 +198,10 @@ function unfold(bytes: Buffer, start: number, end: number): Buffer {
   while (from < length && isSpace(even[from]!)) from++
   while (from < length && isSpace(even[length - 1]!)) length--
   return even.subarray(from, length)
+}
+
+function withoutNul(value: string): string {
+  return value.includes('\0') ? value.replaceAll('\0', ' ').trim() : value
 }
 
 function isSpace(code: number): boolean {

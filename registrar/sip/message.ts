@@ -41,7 +41,10 @@ export type SipFault =
 export interface SipHeader {
   /** Lower-case long form: compact `v` is `via`, `i` is `call-id` (RFC 3261 section 7.3.3). */
   readonly name: string
-  /** Unfolded, trimmed, as UTF-8 text; bytes that are no UTF-8 become U+FFFD. */
+  /**
+   * Unfolded, trimmed, as UTF-8 text; bytes that are no UTF-8 become U+FFFD. It holds no CR, LF or NUL (a space
+   * stands for them), so it can always be written into another message.
+   */
   readonly value: string
 }
 
@@ -58,7 +61,10 @@ interface SipMessageBase {
 
 export interface SipRequest extends SipMessageBase {
   readonly kind: 'request'
-  /** As written: methods are case-sensitive (RFC 3261 section 7.1). */
+  /**
+   * As written, but a known method in capitals: methods are case-sensitive (RFC 3261 section 7.1), yet Kamailio takes
+   * `register` for REGISTER, and so must whoever protects it.
+   */
   readonly method: string
   readonly uri: string
 }
@@ -78,5 +84,13 @@ export type SipReading =
   | { readonly kind: 'keepalive' }
   /** Nothing here looks like SIP: no SIP start line. */
   | { readonly kind: 'not-sip' }
-  /** Starts like SIP, but cannot be used. */
-  | { readonly kind: 'malformed'; readonly fault: SipFault; readonly method?: string }
+  /**
+   * Starts like SIP, but cannot be used. Where only the length of the body is at fault, `message` is what was read,
+   * with an empty body: Kamailio answers such a REGISTER, and a server may want to refuse it with a 400.
+   */
+  | {
+      readonly kind: 'malformed'
+      readonly fault: SipFault
+      readonly method?: string
+      readonly message?: SipMessage
+    }

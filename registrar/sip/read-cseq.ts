@@ -1,8 +1,10 @@
 import { consistsOf, isBlank, isDigit, skipBlanks, TOKEN } from './characters.ts'
 import { bad, type Field, good } from './field.ts'
+import { normalMethod } from './start-line.ts'
 
 export interface CSeq {
   readonly number: number
+  /** As in a start line: a known method in capitals. */
   readonly method: string
 }
 
@@ -20,5 +22,5 @@ export function readCSeq(value: string | undefined): Field<CSeq> {
   }
   if (at === 0 || !isBlank(value.charCodeAt(at))) return bad('bad-cseq')
   const method = value.slice(skipBlanks(value, at))
-  return consistsOf(TOKEN, method) ? good({ number, method }) : bad('bad-cseq')
+  return consistsOf(TOKEN, method) ? good({ number, method: normalMethod(method) }) : bad('bad-cseq')
 }

@@ -1,7 +1,7 @@
 import { COLON, CR, HT, isBlank, isDigit, LF, SP, TOKEN } from './characters.ts'
 import { hashHeaderName, longFormHash } from './header-names.ts'
 import { FLAG_BITS, FOLDED, isNamed, type RequestLine, SLOTS, type StatusLine } from './lazy-message.ts'
-import type { SipFault, SipLimits } from './message.ts'
+import type { SipFault, SipLimits, SipReading } from './message.ts'
 import { readStartLine } from './start-line.ts'
 
 /** Start line and header fields, found but not decoded. */
@@ -11,17 +11,15 @@ export interface Head {
   readonly fields: readonly number[]
   /** The first byte behind the empty line. */
   readonly end: number
-  /** What Content-Length says; undefined where the header is absent. */
-  readonly contentLength: number | undefined
+  /** What Content-Length says, `undefined` where the header is absent, or what is wrong with it. */
+  readonly contentLength: number | undefined | ContentLengthFault
 }
 
 export type HeadReading = Head | { readonly kind: 'not-sip' } | Malformed
 
-export interface Malformed {
-  readonly kind: 'malformed'
-  readonly fault: SipFault
-  readonly method?: string
-}
+export type Malformed = Extract<SipReading, { kind: 'malformed' }>
+
+export type ContentLengthFault = Extract<SipFault, 'bad-content-length' | 'conflicting-content-length'>
 
 const CONTENT_LENGTH = 'content-length'
 const CONTENT_LENGTH_HASH = hashHeaderName(CONTENT_LENGTH)
@@ -95,9 +93,7 @@ export function readHead(bytes: Buffer, start: number, limits: SipLimits): HeadR
     at++
   }
 
-  const contentLength = readContentLength(bytes, fields)
-  if (typeof contentLength === 'string') return malformed(contentLength, startLine)
-  return { kind: 'head', startLine, fields, end: at, contentLength }
+  return { kind: 'head', startLine, fields, end: at, contentLength: readContentLength(bytes, fields) }
 }
 
 /** Where a line ends that starts at `start` and whose line feed is known: before the CR, if there is one. */
@@ -116,7 +112,7 @@ export function malformed(fault: SipFault, startLine: RequestLine | StatusLine):
 function readContentLength(
   bytes: Buffer,
   fields: readonly number[],
-): number | undefined | 'bad-content-length' | 'conflicting-content-length' {
+): number | undefined | ContentLengthFault {
   let found: number | undefined
   for (let at = 0; at < fields.length; at += SLOTS) {
     if (fields[at]! >> FLAG_BITS !== CONTENT_LENGTH_HASH) continue

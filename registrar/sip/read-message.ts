@@ -1,7 +1,13 @@
 import { CR, HT, LF, NUL, SP } from './characters.ts'
 import { LazyRequest, LazyResponse } from './lazy-message.ts'
-import { DEFAULT_SIP_LIMITS, type SipLimits, type SipMessage, type SipReading } from './message.ts'
-import { type Head, malformed, readHead } from './read-head.ts'
+import {
+  DEFAULT_SIP_LIMITS,
+  type SipFault,
+  type SipLimits,
+  type SipMessage,
+  type SipReading,
+} from './message.ts'
+import { type Head, type Malformed, malformed, readHead } from './read-head.ts'
 
 export interface ReadOptions {
   readonly limits?: SipLimits
@@ -37,12 +43,17 @@ export function readSipMessage(bytes: Buffer, options?: ReadOptions): SipReading
   if (head.kind === 'not-sip') return NOT_SIP
   if (head.kind === 'malformed') return head
 
-  const bodyLength = head.contentLength ?? (isStream ? undefined : bytes.length - head.end)
-  if (bodyLength === undefined) return malformed('missing-header', head.startLine)
+  const bodyLength = head.contentLength ?? (isStream ? 'missing-header' : bytes.length - head.end)
+  if (typeof bodyLength === 'string') return malformedBody(bodyLength, bytes, head)
   const end = head.end + bodyLength
-  if (end - start > limits.messageBytes) return malformed('message-too-long', head.startLine)
-  if (end > bytes.length) return malformed('truncated-body', head.startLine)
+  if (end - start > limits.messageBytes) return malformedBody('message-too-long', bytes, head)
+  if (end > bytes.length) return malformedBody('truncated-body', bytes, head)
   return { kind: 'message', message: messageOf(bytes, head, end), bytesRead: end }
+}
+
+/** A message whose headers are good and whose body cannot be told. */
+export function malformedBody(fault: SipFault, bytes: Buffer, head: Head): Malformed {
+  return { ...malformed(fault, head.startLine), message: messageOf(bytes, head, head.end) }
 }
 
 /** The message of a head that was found in `bytes`, its body ending at `end`. */

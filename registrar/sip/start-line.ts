@@ -1,4 +1,4 @@
-import { HT, isDigit, SP, TOKEN } from './characters.ts'
+import { CR, HT, isDigit, NUL, SP, TOKEN } from './characters.ts'
 import type { RequestLine, StatusLine } from './lazy-message.ts'
 import type { SipFault, SipLimits } from './message.ts'
 
@@ -9,7 +9,7 @@ export type StartLine =
   | { readonly kind: 'not-sip' }
   | { readonly kind: 'malformed'; readonly fault: SipFault; readonly method?: string }
 
-/** Methods as strings made once, by length. */
+/** Methods by length. */
 const KNOWN_METHODS: readonly (readonly string[])[] = Array.from({ length: 10 }, (_, length) =>
   'REGISTER INVITE ACK BYE CANCEL OPTIONS SUBSCRIBE NOTIFY PUBLISH MESSAGE INFO PRACK UPDATE REFER'
     .split(' ')
@@ -25,12 +25,20 @@ const NOT_SIP = { kind: 'not-sip' } as const
 
 /**
  * Reads a start line (RFC 3261 sections 7.1 and 7.2) in `bytes` from `start` to `end`, its line break not included.
- * Runs of blanks between its parts and behind it are taken as one, as softswitches do.
+ * Runs of blanks between its parts and behind it are taken as one, and a known method is read in any case and given
+ * in capitals: Kamailio answers `register sip:a SIP/2.0` as a REGISTER, so a flood of them is one of REGISTERs.
  */
 export function readStartLine(bytes: Buffer, start: number, end: number, limits: SipLimits): StartLine {
   while (end > start && isBlankAt(bytes, end - 1)) end--
   if (isSipSlash(bytes, start, end)) return readStatusLine(bytes, start, end, limits)
   return readRequestLine(bytes, start, end, limits)
+}
+
+/** A known method in capitals, any other as it is. */
+export function normalMethod(method: string): string {
+  if (isKnown(method)) return method
+  const capitals = method.length < KNOWN_METHODS.length ? method.toUpperCase() : method
+  return isKnown(capitals) ? capitals : method
 }
 
 function readRequestLine(bytes: Buffer, start: number, end: number, limits: SipLimits): StartLine {
@@ -51,7 +59,7 @@ function readRequestLine(bytes: Buffer, start: number, end: number, limits: SipL
     const meantForSip = isKnown(method) && startsWithScheme(bytes, uriStart, end)
     return meantForSip ? { kind: 'malformed', fault: 'bad-start-line', method } : NOT_SIP
   }
-  if (end - version !== VERSION.length || !isVersion(bytes, version)) {
+  if (!isVersion(bytes, version)) {
     return { kind: 'malformed', fault: 'bad-version', method }
   }
   if (uriStart >= version) return { kind: 'malformed', fault: 'bad-start-line', method }
@@ -59,18 +67,18 @@ function readRequestLine(bytes: Buffer, start: number, end: number, limits: SipL
   while (isBlankAt(bytes, uriEnd - 1)) uriEnd--
   if (uriEnd - uriStart > limits.uriBytes) return { kind: 'malformed', fault: 'uri-too-long', method }
   for (let at = uriStart; at < uriEnd; at++) {
-    if (bytes[at]! <= SP) return { kind: 'malformed', fault: 'bad-uri', method }
+    const code = bytes[at]!
+    if (code === SP || code === HT || code === CR || code === NUL)
+      return { kind: 'malformed', fault: 'bad-uri', method }
   }
   return { kind: 'request', method, uriStart, uriEnd }
 }
 
 function readStatusLine(bytes: Buffer, start: number, end: number, limits: SipLimits): StartLine {
   const versionEnd = start + VERSION.length
-  const isVersion2 = versionEnd <= end && isVersion(bytes, start)
-  if (!isVersion2 || (versionEnd < end && !isBlankAt(bytes, versionEnd))) {
-    return { kind: 'malformed', fault: 'bad-version' }
-  }
+  if (versionEnd > end || !isVersion(bytes, start)) return { kind: 'malformed', fault: 'bad-version' }
   let at = versionEnd
+  while (at < end && !isBlankAt(bytes, at)) at++
   while (at < end && isBlankAt(bytes, at)) at++
   let status = 0
   let digits = 0
@@ -89,7 +97,7 @@ function methodAt(bytes: Buffer, start: number, end: number): string {
   if (known) {
     for (const method of known) {
       let i = 0
-      while (i < method.length && bytes[start + i] === method.charCodeAt(i)) i++
+      while (i < method.length && TOKEN[bytes[start + i]!] === (method.charCodeAt(i) | 0x20)) i++
       if (i === method.length) return method
     }
   }
@@ -115,7 +123,7 @@ function isSipSlash(bytes: Buffer, at: number, end: number): boolean {
   )
 }
 
-/** Whether `SIP/2.0` stands at `at`, where there are as many bytes and `SIP/`. */
+/** Whether `2.0` follows the `SIP/` at `at`. What stands behind it is let pass: Kamailio reads `SIP/2.0x`. */
 function isVersion(bytes: Buffer, at: number): boolean {
   return bytes[at + 4] === 0x32 && bytes[at + 5] === 0x2e && bytes[at + 6] === 0x30
 }

@@ -2,7 +2,7 @@ import { LF, TOKEN } from './characters.ts'
 import type { RequestLine, StatusLine } from './lazy-message.ts'
 import { DEFAULT_SIP_LIMITS, type SipFault, type SipLimits, type SipReading } from './message.ts'
 import { endOfLine, type Head, type Malformed, malformed, readHead } from './read-head.ts'
-import { isJunk, messageOf } from './read-message.ts'
+import { isJunk, malformedBody, messageOf } from './read-message.ts'
 import { readStartLine } from './start-line.ts'
 
 export interface FramerOptions {
@@ -73,7 +73,7 @@ export class SipFramer {
       next = this.#step(data, start, readings)
       if (next >= 0) start = next
     }
-    this.#keep(data, start, { ownsData: data !== bytes && !readings.some(isMessage) })
+    this.#keep(data, start, { ownsData: data !== bytes && !readings.some(holdsView) })
     return readings
   }
 
@@ -151,11 +151,17 @@ export class SipFramer {
       this.#lineStart = length + 1
     }
     const end = start + this.#scanned
-    const head = readHead(data.subarray(start, end), 0, this.#limits)
+    const bytes = data.subarray(start, end)
+    const head = readHead(bytes, 0, this.#limits)
     if (head.kind !== 'head') return this.#fail(head, end, readings)
-    if (head.contentLength === undefined) return this.#failWith('missing-header', end, readings)
-    this.#messageLength = head.end + head.contentLength
-    if (this.#messageLength > most) return this.#failWith('message-too-long', end, readings)
+    const bodyLength = head.contentLength ?? 'missing-header'
+    if (typeof bodyLength === 'string') {
+      return this.#fail(malformedBody(bodyLength, bytes, head), end, readings)
+    }
+    this.#messageLength = head.end + bodyLength
+    if (this.#messageLength > most) {
+      return this.#fail(malformedBody('message-too-long', bytes, head), end, readings)
+    }
     this.#head = head
     this.#state = 'body'
     return start
@@ -256,6 +262,6 @@ export class SipFramer {
 
 const TOO_LONG_START_LINE: Malformed = { kind: 'malformed', fault: 'bad-start-line' }
 
-function isMessage(reading: SipReading): boolean {
-  return reading.kind === 'message'
+function holdsView(reading: SipReading): boolean {
+  return reading.kind === 'message' || reading.kind === 'malformed'
 }
