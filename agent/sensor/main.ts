@@ -1,4 +1,5 @@
-import type { FromSensor, ToSensor } from './messages.ts'
+import { devicesToWatch } from '../discover/devices-to-watch.ts'
+import type { FromSensor, SensorSettings, ToSensor } from './messages.ts'
 import { Sensor } from './sensor.ts'
 
 /** The sensor's process: told by the daemon what to watch, it reports until the daemon goes away. */
@@ -10,8 +11,7 @@ let sensor: Sensor | undefined
 process.on('message', (message: ToSensor) => {
   switch (message.type) {
     case 'start':
-      sensor ??= new Sensor({ settings: message.settings, send })
-      sensor.start()
+      void start(message.settings)
       return
     case 'explain':
       send({ type: 'explained', id: message.id, knowledge: sensor?.explain(message.address) ?? null })
@@ -21,6 +21,13 @@ process.on('message', (message: ToSensor) => {
       return
   }
 })
+
+/** A VLAN and its parent are both protected, but listened on once: a packet of the VLAN is seen on either. */
+async function start(settings: SensorSettings): Promise<void> {
+  const interfaces = await devicesToWatch(settings.interfaces)
+  sensor ??= new Sensor({ settings: { ...settings, interfaces }, send })
+  sensor.start()
+}
 
 async function end(): Promise<void> {
   await sensor?.stop()
