@@ -148,7 +148,8 @@ configure() {
   if [[ -e $CONFIG ]]; then
     say "$CONFIG is there and stays as it is; compare it with what was found above."
   else
-    if [[ $status -ne 0 && (-z $WANTED_INTERFACES || -z $WANTED_PORTS) && ! ($status -eq 3 && -n $WANTED_INTERFACES) ]]; then
+    # 3: no interface, which does not matter where one was named. Anything else: nothing was found out at all.
+    if [[ ($status -eq 3 && -z $WANTED_INTERFACES) || ($status -ne 0 && $status -ne 3 && (-z $WANTED_INTERFACES || -z $WANTED_PORTS)) ]]; then
       fail 'No configuration was written, since what to protect is not known. Name it:' \
         '  ./install.sh --interfaces eth0 --ports 5060'
     fi
@@ -157,10 +158,8 @@ configure() {
     [[ -n $interfaces ]] || interfaces=$(found_list "$found" interfaces)
     [[ -n $WANTED_PORTS ]] || udp=$(found_list "$found" udpPorts)
     [[ -n $WANTED_PORTS ]] || tcp=$(found_list "$found" tcpPorts)
-    local options=(--interfaces "$interfaces")
-    [[ -z $udp ]] || options+=(--udp-ports "$udp")
-    [[ -z $tcp ]] || options+=(--tcp-ports "$tcp")
-    node "$PROGRAM.new/dist/agent/cli/main.js" config init "${options[@]}" --out "$CONFIG"
+    node "$PROGRAM.new/dist/agent/cli/main.js" config init \
+      --interfaces "$interfaces" --udp-ports "$udp" --tcp-ports "$tcp" --out "$CONFIG"
     chgrp "$GROUP" "$CONFIG"
     chmod 0640 "$CONFIG"
   fi

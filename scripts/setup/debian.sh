@@ -27,6 +27,8 @@ fail() {
 on_error() {
   local status=$1 line=$2
   trap - ERR
+  # A subshell's failure becomes its parent's, which tells it once.
+  [[ $BASH_SUBSHELL -eq 0 ]] || exit "$status"
   {
     printf '\nFailed (exit code %s, line %s) while: %s\n' "$status" "$line" "$STEP"
     printf 'What to do: %s\n' "$ADVICE"
