@@ -1,4 +1,4 @@
-import { bytesOfAddress, familyOf, parseAddress } from '../registrar/net/address.ts'
+import { bytesOfAddress, parseAddress } from '../registrar/net/address.ts'
 
 // Builds packets, layer by layer, and captures of them. Each builder takes what it carries and gives bytes, so a
 // frame reads as it is nested: ethernet(vlan(100, ipv4({...}, udp({...}, 'REGISTER …')))).
@@ -114,8 +114,8 @@ export function ipv6(options: Ipv6Options, content: Transport): Layer {
   header.writeUInt16BE(options.payloadLength ?? content.bytes.length, 4)
   header[6] = content.protocol
   header[7] = 64
-  address(options.source ?? '2001:db8::1').copy(header, 8)
-  address(options.destination ?? '2001:db8::2').copy(header, 24)
+  mapped(options.source ?? '2001:db8::1').copy(header, 8)
+  mapped(options.destination ?? '2001:db8::2').copy(header, 24)
   return { etherType: 0x86dd, bytes: Buffer.concat([header, content.bytes]) }
 }
 
@@ -216,7 +216,13 @@ export function other(protocol: number, payload: Payload): Transport {
 function address(text: string): Buffer {
   const parsed = parseAddress(text)
   if (!parsed) throw new RangeError(`${text} is no address`)
-  return Buffer.from(bytesOfAddress(parsed), 0, familyOf(parsed) === 4 ? 4 : 16)
+  return Buffer.from(bytesOfAddress(parsed))
+}
+
+/** An IPv4 address as IPv6 carries it. */
+function mapped(text: string): Buffer {
+  const bytes = address(text)
+  return bytes.length === 16 ? bytes : Buffer.concat([Buffer.alloc(10), Buffer.alloc(2, 0xff), bytes])
 }
 
 function checksum(header: Buffer): number {

@@ -50,9 +50,8 @@ export class TcpStream {
       return
     }
     if (segment.payload.length > 0) this.#takeBytes(segment, start, ahead, emit)
-    if (segment.fin && Math.abs(ahead) < WINDOW) this.#end = (start + segment.payload.length) >>> 0
-    if (this.#open && this.#end !== undefined && ((this.#end - this.#next) | 0) <= 0)
-      this.abandon(segment.time, emit)
+    if (segment.fin) this.#takeEnd((start + segment.payload.length) >>> 0)
+    if (this.#end !== undefined && ((this.#end - this.#next) | 0) <= 0) this.abandon(segment.time, emit)
   }
 
   /** Waits no longer for what is missing: goes on behind the hole. */
