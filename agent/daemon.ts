@@ -42,7 +42,10 @@ async function run(configFile: string, log: ReturnType<typeof openLog>): Promise
     const socketDoor = await buildApi({ plane: agent.plane, door: { kind: 'socket' }, version })
     doors.push(socketDoor)
     // The socket first: a second daemon must find out before it touches the kernel.
-    const { path } = await listenOnSocket(socketDoor, config.control)
+    const { path } = await listenOnSocket(socketDoor, {
+      path: config.control.socket,
+      group: config.control.group,
+    })
     log.info({ socket: path }, 'commands are taken')
     agent.start()
     if (config.dashboard.enabled) doors.push(await openDashboard(config, agent, version, log))

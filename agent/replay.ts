@@ -21,6 +21,7 @@ export interface ReplayOptions {
 export interface ReplaySummary {
   readonly type: 'summary'
   readonly frames: number
+  /** Everything that begins like SIP, malformed messages included. */
   readonly sipMessages: number
   /** REGISTER messages, retransmissions included. */
   readonly registers: number
@@ -30,7 +31,7 @@ export interface ReplaySummary {
   readonly failures: number
   /** Distinct sources of REGISTERs: IPv4 addresses and IPv6 /64s. */
   readonly sources: number
-  /** Messages that begin like SIP and cannot be used. */
+  /** Those of the SIP messages that cannot be used. */
   readonly malformed: number
 }
 

@@ -23,6 +23,7 @@ export interface DetectorOptions {
 
 export interface Totals {
   registers: number
+  /** Everything that begins like SIP, malformed messages included. */
   sipMessages: number
   challenges: number
   successes: number
@@ -72,6 +73,7 @@ export class Detector {
         this.totals.sipMessages++
         return
       case 'malformed':
+        this.totals.sipMessages++
         this.totals.malformed++
         this.#malformed(observation)
         return
@@ -101,9 +103,14 @@ export class Detector {
 
   /** A REGISTER that cannot be read costs the softswitch as much as one that can. */
   #malformed(seen: MalformedSeen): void {
+    if (!seen.register) {
+      const known = this.sources.find(seen.source.address)
+      if (known) known.malformed++
+      return
+    }
+    this.totals.registers++
     const record = this.sources.seen(seen.source.address, seen.time)
     record.malformed++
-    if (!seen.register) return
     record.registers++
     this.#count(record, '', seen.time)
   }

@@ -10,12 +10,19 @@ const SUMMARY_INTERVAL: Milliseconds = 1_000
 /** Successes of so many sources wait for the next summary at most; more are told at once. */
 const MOST_SUCCESSES_WAITING = 1_000
 
+interface WatchedInterface {
+  readonly name: string
+  readonly capture: LiveCapture
+  /** Frames that the kernel had no room for. */
+  lost: number
+}
+
 /** Captures on every interface, observes and detects; tells verdicts at once and everything else once a second. */
 export class Sensor {
   readonly #send: (message: FromSensor) => void
   readonly #detector: Detector
   readonly #pipeline: Pipeline
-  readonly #captures: LiveCapture[]
+  readonly #captures: WatchedInterface[]
   readonly #successes = new Map<Prefix, KnownSuccess>()
   #timer: NodeJS.Timeout | undefined
   #summarisedAt = performance.now()
@@ -42,26 +49,18 @@ export class Sensor {
       isProtected: protectedAddresses(settings.destinations),
       onObservation: (observation) => this.#detector.observe(observation),
     })
-    this.#captures = settings.interfaces.map(
-      (name) =>
-        new LiveCapture({
-          interface: name,
-          engine: settings.engine,
-          ports: { udpPorts: settings.udpPorts, tcpPorts: settings.tcpPorts },
-          onFrame: (frame) => this.#pipeline.take(frame),
-        }),
-    )
+    this.#captures = settings.interfaces.map((name) => this.#watch(name, settings))
   }
 
   start(): void {
-    for (const capture of this.#captures) capture.start()
+    for (const { capture } of this.#captures) capture.start()
     this.#timer ??= setInterval(() => this.#summarise(), SUMMARY_INTERVAL)
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#timer = undefined
-    await Promise.all(this.#captures.map((capture) => capture.stop()))
+    await Promise.all(this.#captures.map(({ capture }) => capture.stop()))
     this.#summarise()
   }
 
@@ -89,6 +88,23 @@ export class Sensor {
     this.#detector.pardon(address)
   }
 
+  #watch(name: string, { engine, udpPorts, tcpPorts }: SensorSettings): WatchedInterface {
+    const watched: WatchedInterface = {
+      name,
+      lost: 0,
+      capture: new LiveCapture({
+        interface: name,
+        engine,
+        ports: { udpPorts, tcpPorts },
+        onFrame: (frame) => this.#pipeline.take(frame),
+        onStatistics: (statistics) => {
+          watched.lost = statistics?.dropped ?? 0
+        },
+      }),
+    }
+    return watched
+  }
+
   #succeeded(source: Prefix, until: EpochMilliseconds): void {
     this.#successes.set(source, { source, at: Date.now(), until })
     if (this.#successes.size >= MOST_SUCCESSES_WAITING) this.#tellSuccesses()
@@ -108,7 +124,6 @@ export class Sensor {
     const after = { ...this.#detector.totals, frames: this.#pipeline.frames }
     const before = this.#before
     this.#before = after
-    const captures = this.#captures.map((capture) => capture.status())
     this.#send({
       type: 'summary',
       summary: {
@@ -121,10 +136,15 @@ export class Sensor {
         successes: after.successes - before.successes,
         failures: after.failures - before.failures,
         malformed: after.malformed - before.malformed,
-        framesLost: captures.reduce((sum, { dropped }) => sum + (dropped ?? 0), 0),
+        framesLost: this.#captures.reduce((sum, { lost }) => sum + lost, 0),
         sourcesTracked: this.#detector.sources.size,
         sourcesLetGo: this.#detector.sources.letGo,
-        captures: captures.map(({ name, engine, state, detail }) => ({ name, engine, state, detail })),
+        captures: this.#captures.map(({ name, capture: { state } }) => ({
+          name,
+          state: state.state,
+          engine: state.state === 'running' ? state.engine : '',
+          detail: state.state === 'running' ? '' : state.detail,
+        })),
       },
     })
   }
