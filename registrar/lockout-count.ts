@@ -12,7 +12,8 @@ export interface LockoutEvidence {
 /**
  * Failures and good accounts of each source, for the brute-force lockout. An address behind which most accounts are
  * good is spared, since a lockout would cut off the phones of an office for one guesser among them; it takes two
- * good accounts, or a guesser who has one of his own would spare himself. Suspension by account still stops him.
+ * good accounts, or a guesser who has one of his own would spare himself. Suspension by account still stops him, and
+ * stops whoever fails on fewer than `FEWEST_ACCOUNTS`.
  */
 export class LockoutCount {
   readonly #failing: BoundedMap<Prefix, FailingSource>
