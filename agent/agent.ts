@@ -91,7 +91,6 @@ export class Agent {
     })
     this.#registrar = new RegistrarProcess({
       config: () => this.#config,
-      journal,
       log,
       onVerdict: (verdict) => this.#judged(verdict),
     })
