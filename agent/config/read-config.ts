@@ -16,6 +16,7 @@ const LARGEST_FILE = 8 * 1024 * 1024
 /** An alias of an alias of an alias grows without bound; nobody's configuration needs more than a few. */
 const MOST_ALIASES = 100
 const MOST_PROBLEMS = 50
+const MOST_YAML_FAULTS = 5
 
 /** Reads the file, or throws a `ConfigRefused` whose message names every problem. */
 export function loadConfig(path: string): Config {
@@ -123,15 +124,18 @@ interface YamlFault {
 function readYaml(text: string, lines: LineCounter): { document: Document; faults: YamlFault[] } {
   let document: Document
   try {
-    document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' })
+    document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
   } catch {
     // The parser recurses: some thousand nested brackets end its stack.
     return {
       document: parseDocument(''),
-      faults: [{ offset: 0, message: 'is nested too deeply to be read' }],
+      faults: [{ offset: 0, message: sayYamlFault('RESOURCE_EXHAUSTION', '') }],
     }
   }
-  const faults = [...document.errors, ...document.warnings].map((fault) => ({
+  const seen = [...document.errors, ...document.warnings]
+  const tooDeep = seen.filter(({ code }) => code === 'RESOURCE_EXHAUSTION')
+  // One slip makes a parser stumble again and again: what follows the first few says nothing new.
+  const faults = (tooDeep.length > 0 ? tooDeep : seen).slice(0, MOST_YAML_FAULTS).map((fault) => ({
     offset: fault.pos[0],
     message: sayYamlFault(fault.code, text.slice(fault.pos[0], fault.pos[0] + 80)),
   }))

@@ -143,6 +143,8 @@ export function sayYamlFault(code: string, rest: string): string {
       return "'*' refers to an anchor that does not exist; put a text that starts with '*' in quotes"
     case 'TAG_RESOLVE_FAILED':
       return "'!' starts a YAML tag that is not known here; put a text that starts with '!' in quotes"
+    case 'RESOURCE_EXHAUSTION':
+      return 'mappings or lists are nested too deeply here'
     case 'BAD_DQ_ESCAPE':
       return "an unknown escape after '\\' in double quotes; use single quotes for a text with backslashes"
     case 'UNEXPECTED_TOKEN':

@@ -106,5 +106,7 @@ data: /var/lib/ringfence
 
 /** YAML reads `1`, `0x1` or `null` as something else than a name. */
 function plainOrQuoted(name: string): string {
-  return /^[A-Za-z][A-Za-z0-9._-]*$/.test(name) && !/^(true|false|null)$/i.test(name) ? name : `'${name}'`
+  return /^[A-Za-z][A-Za-z0-9._-]*$/.test(name) && !/^(true|false|null)$/i.test(name)
+    ? name
+    : JSON.stringify(name)
 }

@@ -34,8 +34,8 @@ function checkCommand(deps: CliDeps): Command {
       for (const problem of problems) deps.err(`${showProblem(problem)}\n`)
     }
     if (problems.length > 0) {
-      const message = `${count(problems.length, 'problem')}; the daemon does not start with this file`
-      throw new CliFailure(EXIT.failed, 'config', message)
+      const sentence = `${count(problems.length, 'problem')}; the daemon does not start with this file`
+      throw new CliFailure(EXIT.failed, 'config', options.json ? '' : sentence)
     }
     if (!options.json) deps.out(`${file} is fine\n`)
   })

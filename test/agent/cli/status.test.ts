@@ -1,0 +1,240 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { DecisionView, SourceStory, StatusSnapshot } from '../../../dashboard/api/control-plane.ts'
+import { answering, listen, NOW, newPlace, type Place, run } from './command-line.ts'
+
+let place: Place
+let close: (() => Promise<void>) | undefined
+
+beforeEach(() => {
+  process.env.TZ = 'UTC'
+  place = newPlace()
+})
+
+afterEach(async () => {
+  await close?.()
+  close = undefined
+  place.remove()
+})
+
+async function serve(status: number, body: unknown) {
+  const server = await listen(place.socket, answering(status, body))
+  close = server.close
+  return server.heard
+}
+
+const RATES = { time: NOW, registers: 1_200.25, sipMessages: 1_300, successes: 7, failures: 0, cpu: 12.34 }
+
+const STATUS: StatusSnapshot = {
+  version: '1.2.3',
+  time: NOW,
+  startedAt: NOW - 3 * 3_600_000 - 120_000,
+  mode: 'enforce',
+  state: 'attack',
+  sentence: 'one source is blocked',
+  traffic: { interfaces: ['eth0', 'eth1'], udpPorts: [5060, 5080], tcpPorts: [], destinations: ['local'] },
+  rates: RATES,
+  history: [RATES],
+  sensor: {
+    state: 'running',
+    engine: 'pcap',
+    framesSeen: 1_234_567,
+    framesLost: 3,
+    malformed: 0,
+    sourcesTracked: 1,
+    detail: '',
+  },
+  rules: {
+    state: 'applied',
+    backend: 'iptables-nft',
+    lastAppliedAt: NOW,
+    pendingChanges: 0,
+    lastError: null,
+    repairs: 1,
+    registerPacketsDropped: 99_000,
+    wouldHaveDone: [],
+  },
+  limits: {
+    register: { perSecond: 5, burst: 10 },
+    sip: { perSecond: 20, burst: 50, enforced: false },
+    sipWouldLimit: [],
+  },
+  host: { cpu: 12.34, memoryUsed: 1_288_490_189, memoryTotal: 4_294_967_296 },
+  counts: { blocks: 1, suspensions: 0, allowed: 2 },
+  registrar: { state: 'off', accounts: 0, bindings: 0, detail: '' },
+}
+
+const QUIET = `attack: one source is blocked
+Ringfence 1.2.3, mode enforce, running for 3h 2m
+
+traffic    to local on eth0, eth1
+ports      udp 5060,5080, tcp none
+rates      1200.3 REGISTER/s, 1,300 SIP/s, 7 successes/s, 0 failures/s
+sensor     running (pcap), 1,234,567 frames, 3 lost, 0 malformed, 1 source
+rules      applied (iptables-nft), 0 changes pending, 1 repair, 99,000 REGISTERs dropped
+limits     REGISTER 5/s burst 10 a source
+           SIP 20/s burst 50 a source, only observed
+decisions  1 block, 0 suspensions, 2 allowed
+registrar  off
+host       CPU 12.3 %, memory 1.2 of 4.0 GiB
+`
+
+describe('status', () => {
+  test('in words', async () => {
+    await serve(200, STATUS)
+    expect(await run(place, ['status'])).toEqual({ code: 0, out: QUIET, err: '' })
+    expect((await run(place, ['status'], { colours: true })).out).toBe(
+      QUIET.replace('attack', '\u001b[31mattack\u001b[0m'),
+    )
+  })
+
+  test('lists whom the SIP limit would limit, errors, and what would have been done', async () => {
+    await serve(200, {
+      ...STATUS,
+      sensor: { ...STATUS.sensor, detail: 'REGISTERs are seen but no rule counts them: not in the path' },
+      rules: {
+        ...STATUS.rules,
+        lastError: 'iptables-restore: line 3 failed\n\u001b[31m',
+        wouldHaveDone: ['add rf-block4 203.0.113.7'],
+      },
+      limits: {
+        ...STATUS.limits,
+        sipWouldLimit: Array.from({ length: 12 }, (_, i) => ({ address: `192.0.2.${i}`, packets: i + 1 })),
+      },
+      registrar: { state: 'running', accounts: 1, bindings: 2, detail: 'two phones' },
+    })
+    const { out } = await run(place, ['status'])
+    expect(out.split('\n').slice(6)).toEqual([
+      'sensor     running (pcap), 1,234,567 frames, 3 lost, 0 malformed, 1 source',
+      '           REGISTERs are seen but no rule counts them: not in the path',
+      'rules      applied (iptables-nft), 0 changes pending, 1 repair, 99,000 REGISTERs dropped',
+      '           last error: iptables-restore: line 3 failed\\u000a\\u001b[31m',
+      'limits     REGISTER 5/s burst 10 a source',
+      '           SIP 20/s burst 50 a source, only observed',
+      'decisions  1 block, 0 suspensions, 2 allowed',
+      'registrar  running, 1 account, 2 bindings: two phones',
+      'host       CPU 12.3 %, memory 1.2 of 4.0 GiB',
+      '',
+      'The SIP limit would limit (`ringfence enforce sip` to do so, `ringfence allow` to spare one):',
+      '  192.0.2.0  1 packet over the limit',
+      ...Array.from({ length: 9 }, (_, i) => `  192.0.2.${i + 1}  ${i + 2} packets over the limit`),
+      '  and 2 more',
+      '',
+      'Would have been done, newest last:',
+      '  add rf-block4 203.0.113.7',
+      '',
+    ])
+  })
+
+  test('as JSON it is what the daemon said', async () => {
+    await serve(200, STATUS)
+    const { out } = await run(place, ['status', '--json'])
+    expect(JSON.parse(out)).toEqual(STATUS)
+  })
+})
+
+const DECISION: DecisionView = {
+  id: 7,
+  kind: 'block',
+  target: '203.0.113.7',
+  scope: 'register',
+  since: NOW - 1_000,
+  until: NOW + 599_000,
+  secondsLeft: 599,
+  by: 'register-flood',
+  grade: 'packet',
+  reason: '100 REGISTERs in 10 s, none led to a success',
+  evidence: { registers: 100, userAgent: 'friendly-scanner\u0007' },
+  packetsDropped: 5,
+  bytesDropped: 2_500,
+}
+
+const STORY: SourceStory = {
+  address: '203.0.113.7',
+  source: '203.0.113.7',
+  lane: 'blocked',
+  laneReason: 'a block of scope register stands',
+  firstSeen: NOW - 60_000,
+  lastSeen: NOW,
+  registers: 1_200,
+  challenges: 1_100,
+  successes: 0,
+  failures: 3,
+  registersInWindow: 120,
+  accounts: ['1001', '1002'],
+  userAgents: ['friendly-scanner\u001b[2J'],
+  decisions: [DECISION],
+  verdicts: [
+    {
+      time: NOW - 1_000,
+      action: 'block',
+      scope: 'register',
+      grade: 'packet',
+      reason: DECISION.reason,
+      evidence: { registers: 100, proven: false },
+    },
+  ],
+  pastDecisions: [{ ...DECISION, id: 3, since: NOW - 7_200_000, until: NOW - 3_600_000, secondsLeft: null }],
+}
+
+describe('explain', () => {
+  test('tells the lane, the counts, and each verdict with its evidence', async () => {
+    const heard = await serve(200, STORY)
+    expect(await run(place, ['explain', '203.0.113.7'])).toEqual({
+      code: 0,
+      err: '',
+      out: `address      203.0.113.7
+lane         blocked: a block of scope register stands
+seen         first 2026-01-02 03:03:05, last 2026-01-02 03:04:05
+REGISTERs    1,200 (120 in the flood window)
+answers      1,100 challenges, 0 successes, 3 failures
+accounts     1001, 1002
+user agents  friendly-scanner\\u001b[2J
+
+Standing decisions:
+  2026-01-02 03:04:04  block of 203.0.113.7, scope register, by register-flood, 9m 59s left: 100 REGISTERs in 10 s, none led to a success
+      registers=100 userAgent=friendly-scanner\\u0007
+
+Verdicts, newest first:
+  2026-01-02 03:04:04  block, scope register, grade packet: 100 REGISTERs in 10 s, none led to a success
+      registers=100 proven=false
+
+Past decisions:
+  2026-01-02 01:04:05 until 2026-01-02 02:04:05  block of 203.0.113.7, scope register, by register-flood: 100 REGISTERs in 10 s, none led to a success
+`,
+    })
+    expect(heard.map(({ url }) => url)).toEqual(['/api/v1/sources/203.0.113.7'])
+  })
+
+  test('asks for an IPv6 address in its normal form and shows what it is judged as', async () => {
+    const heard = await serve(200, {
+      ...STORY,
+      address: '2001:db8::7',
+      source: '2001:db8::/64',
+      accounts: [],
+      userAgents: [],
+      decisions: [],
+      verdicts: [],
+      pastDecisions: [],
+    })
+    const { out } = await run(place, ['explain', '2001:DB8::0007'])
+    expect(out.split('\n')[0]).toBe('address    2001:db8::7, judged as 2001:db8::/64')
+    expect(heard.map(({ url }) => url)).toEqual(['/api/v1/sources/2001%3Adb8%3A%3A7'])
+  })
+
+  test('an address that nobody has heard of is 4', async () => {
+    await serve(200, {
+      ...STORY,
+      lane: 'unknown',
+      firstSeen: null,
+      lastSeen: null,
+      decisions: [],
+      verdicts: [],
+      pastDecisions: [],
+    })
+    expect(await run(place, ['explain', '203.0.113.7'])).toEqual({
+      code: 4,
+      out: '',
+      err: 'ringfence: 203.0.113.7 was never seen, blocked or allowed\n',
+    })
+  })
+})
