@@ -18,13 +18,20 @@ export interface ControlPlane {
   allowed(): Promise<readonly AllowView[]>
   explain(address: string): Promise<SourceStory>
   /** From observing the SIP limit to dropping by it, and back. Survives a restart. */
-  enforceSip(order: { readonly enforced: boolean; readonly by: string }): Promise<{ readonly enforced: boolean }>
+  enforceSip(order: {
+    readonly enforced: boolean
+    readonly by: string
+  }): Promise<{ readonly enforced: boolean }>
   /** Takes every rule and set out of the kernel and keeps them out until `on` or a restart. */
   off(order: { readonly by: string }): Promise<{ readonly removed: readonly string[] }>
   on(order: { readonly by: string }): Promise<void>
   /** Registrar accounts and bindings; empty where the registrar is off. */
   accounts(): Promise<readonly AccountView[]>
-  addAccount(order: { readonly aor: string; readonly password: string; readonly by: string }): Promise<AccountView>
+  addAccount(order: {
+    readonly aor: string
+    readonly password: string
+    readonly by: string
+  }): Promise<AccountView>
   removeAccount(order: { readonly aor: string; readonly by: string }): Promise<AccountView>
   bindings(): Promise<readonly BindingView[]>
   /** Calls the listener when the picture changes, at most twice a second. Returns how to stop it. */

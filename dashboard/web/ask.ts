@@ -1,4 +1,4 @@
-import type { AllowView, DecisionView } from '../api/control-plane.ts'
+import type { DecisionView } from '../api/control-plane.ts'
 import type { ErrorAnswer } from '../api/errors.ts'
 import { view } from './state.ts'
 
@@ -17,7 +17,6 @@ export const logout = () => post<object>('logout')
 export const block = (order: { target: string; seconds?: number; reason?: string }) =>
   post<DecisionView>('blocks', order)
 export const unblock = (target: string) => post<{ removed: DecisionView[] }>('unblock', { target })
-export const allow = (order: { target: string; reason?: string }) => post<AllowView>('allow', order)
 export const enforceSip = (enforced: boolean) => post<{ enforced: boolean }>('enforce-sip', { enforced })
 export const turnOn = () => post<object>('on')
 
