@@ -233,7 +233,8 @@ export class RulesEngine {
         this.#repairs = { count: this.#repairs.count + 1, lastAt: this.#clock(), last }
         this.#log?.warn({ found: last }, 'Something else changed the rules; they are repaired.')
       }
-      this.#wake()
+      // A broken world is asked again when its time has come.
+      if (!this.#reconciliation.isUnknown || !this.#retryTimer) this.#wake()
       return found
     } catch (error) {
       if (!this.#failure) {
