@@ -43,8 +43,9 @@ export function askSecret(
         }
       }
     }
-    write(question)
+    // Before the question: whoever answers at once must not see it echoed.
     input.setRawMode(true)
+    write(question)
     input.on('data', onData)
     input.resume()
   })

@@ -27,6 +27,7 @@ export interface Journal {
   /** Every decision about the address, one of its ports, or a prefix that holds it; newest first. */
   decisionsOf(address: Address, options: { readonly limit: number }): readonly Decision[]
 
+  /** Written at once, or in a burst together with others: see `flush`. */
   recordVerdict(verdict: VerdictEntry): void
   /** Newest first. */
   verdictsOf(source: Prefix, options: { readonly limit: number }): readonly VerdictEntry[]

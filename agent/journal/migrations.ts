@@ -63,7 +63,8 @@ const STEPS: readonly string[] = [
   CREATE TABLE bindings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
   CREATE TABLE known_sources (source TEXT PRIMARY KEY, at REAL NOT NULL, until REAL NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE INDEX known_sources_at ON known_sources (at);
+  -- Holds whole rows, so that all sources since a moment are read in one sweep.
+  CREATE INDEX known_sources_at ON known_sources (at, until);
   `,
 ]
 

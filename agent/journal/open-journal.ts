@@ -89,9 +89,13 @@ function journalOn(database: Database, facts: { file: string; bounds: JournalBou
 
 function tablesOf(database: Database, bounds: JournalBounds): Journal {
   const { tidyDecisions, ...decisions } = decisionsTable(database, bounds.pastDecisions)
-  const { tidyVerdicts, ...verdicts } = verdictsTable(database, bounds.verdicts)
+  const { tidyVerdicts, flushVerdicts, ...verdicts } = verdictsTable(database, bounds.verdicts)
   const { tidyKnownSources, ...sources } = knownSourcesTable(database, bounds.knownSources)
   const { tidyAudit, ...audit } = auditTable(database, bounds.audit)
+  const flush = () => {
+    flushVerdicts()
+    sources.flush()
+  }
   return {
     ...decisions,
     ...verdicts,
@@ -99,15 +103,16 @@ function tablesOf(database: Database, bounds: JournalBounds): Journal {
     ...audit,
     ...operatorTables(database),
     ...registrarTables(database),
+    flush,
     tidy(now) {
-      sources.flush()
+      flush()
       const removed = tidyDecisions(now) + tidyVerdicts(now) + tidyKnownSources() + tidyAudit(now)
       return { removed }
     },
     close() {
       if (!database.open) return
       try {
-        sources.flush()
+        flush()
       } finally {
         database.close()
       }

@@ -162,6 +162,24 @@ test('verdicts are kept within their bound, the newest of a source first', () =>
   expect(journal.tidy(NOW + 2 * DAY)).toEqual({ removed: 1_500 })
 })
 
+test('a verdict that comes alone is on the disk at once, those of a burst after a flush', () => {
+  const journal = open()
+  const onDisk = () => {
+    const other = new Sqlite(file, { readonly: true })
+    const { rows } = other.prepare<[], { rows: number }>('SELECT count(*) AS rows FROM verdicts').get()!
+    other.close()
+    return rows
+  }
+  journal.recordVerdict(verdict('192.0.2.7'))
+  expect(onDisk()).toBe(1)
+  for (let i = 1; i <= 150; i++) journal.recordVerdict(verdict('192.0.2.7', { time: NOW + i }))
+  expect(onDisk()).toBe(1)
+  journal.flush()
+  expect(onDisk()).toBe(151)
+  journal.recordVerdict(verdict('192.0.2.7', { time: NOW + 1_000 }))
+  expect(onDisk()).toBe(152)
+})
+
 test('past decisions go by number and by age, those that stand are never let go', () => {
   const journal = open({ pastDecisions: { rows: 2, age: DAY } })
   const standing = journal.recordDecision(block('203.0.113.1', { until: null }))
