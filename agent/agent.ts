@@ -17,7 +17,7 @@ import type { Verdict } from './detect/verdict.ts'
 import { type HostFigures, readHostFigures } from './host/host-figures.ts'
 import { LogGate } from './host/log.ts'
 import type { Journal } from './journal/journal.ts'
-import { RegistrarProcess } from './registrar-process.ts'
+import { RegistrarChild } from './registrar-child.ts'
 import type { FromSensor, SensorSettings, SensorSummary } from './sensor/messages.ts'
 import { SensorProcess } from './sensor/sensor-process.ts'
 
@@ -44,7 +44,7 @@ export class Agent {
   readonly #engine: RulesEngine
   readonly #decisions: Decisions
   readonly #sensor: SensorProcess
-  readonly #registrar: RegistrarProcess
+  readonly #registrar: RegistrarChild
   readonly #picture = new Picture()
   readonly #sensorView: SensorView = {
     state: 'starting',
@@ -89,10 +89,11 @@ export class Agent {
       onMessage: (message) => this.#sensed(message),
       onState: (state, detail) => this.#sensorChanged(state, detail),
     })
-    this.#registrar = new RegistrarProcess({
+    this.#registrar = new RegistrarChild({
       config: () => this.#config,
       log,
       onVerdict: (verdict) => this.#judged(verdict),
+      onChange: () => this.#plane.changed(),
     })
     this.#plane = new AgentControlPlane({
       version,

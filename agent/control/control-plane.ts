@@ -16,7 +16,9 @@ import {
   type Prefix,
   parseAddress,
   parsePrefix,
+  parseSource,
   showPrefix,
+  showSource,
   sourcePrefixOf,
   splitPrefix,
 } from '../../registrar/net/address.ts'
@@ -192,16 +194,19 @@ export class AgentControlPlane implements ControlPlane {
   }
 
   async unblock(order: TargetOrder): Promise<{ readonly removed: readonly DecisionView[] }> {
-    const target = readTarget(order.target)
+    const port = parseSource(order.target.trim())
+    const target = port ?? readTarget(order.target)
+    const address = typeof target === 'string' ? splitPrefix(target).address : target.address
+    const shown = typeof target === 'string' ? showPrefix(target) : showSource(target)
     await this.refreshCounters()
     const lifted = this.#o.decisions.lift(target, order.by)
     if (lifted.length === 0) {
-      const around = this.#o.decisions.about(splitPrefix(target).address).map(showTarget)
+      const around = this.#o.decisions.about(address).map(showTarget)
       const hint = around.length > 0 ? `; what holds it is ${around.join(', ')}: unblock that` : ''
-      throw new OrderRefused('not-found', `${showPrefix(target)} is not blocked or suspended${hint}.`)
+      throw new OrderRefused('not-found', `${shown} is not blocked or suspended${hint}.`)
     }
-    this.#pardon(splitPrefix(target).address)
-    this.#audit(order.by, 'unblock', showPrefix(target))
+    this.#pardon(address)
+    this.#audit(order.by, 'unblock', shown)
     const removed = this.#views(lifted)
     await this.#o.engine.settled()
     this.changed()

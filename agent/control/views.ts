@@ -1,5 +1,5 @@
 import type { DecisionView, VerdictView } from '../../dashboard/api/control-plane.ts'
-import { type Prefix, showPrefix } from '../../registrar/net/address.ts'
+import { type Prefix, showPrefix, showSource } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { Counted, KernelCounters } from '../../rules/status.ts'
 import type { Decision, VerdictEntry } from '../journal/entries.ts'
@@ -43,9 +43,7 @@ export function decisionView(decision: Decision, now: EpochMilliseconds, drops?:
 /** `203.0.113.7`, `203.0.113.0/24`, `203.0.113.7:5062`, `[2001:db8::1]:5062`. */
 export function showTarget({ target }: Pick<Decision, 'target'>): string {
   if (target.kind === 'prefix') return showPrefix(target.prefix)
-  return target.address.includes(':')
-    ? `[${target.address}]:${target.port}`
-    : `${target.address}:${target.port}`
+  return showSource(target)
 }
 
 export function verdictView(entry: VerdictEntry): VerdictView {

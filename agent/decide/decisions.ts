@@ -1,4 +1,11 @@
-import { type Address, type Prefix, prefixContains, sourcePrefixOf } from '../../registrar/net/address.ts'
+import {
+  type Address,
+  type Prefix,
+  prefixContains,
+  prefixOfAddress,
+  type Source,
+  sourcePrefixOf,
+} from '../../registrar/net/address.ts'
 import type { Clock, EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { Block, Suspension } from '../../rules/desired-state.ts'
 import type { Verdict } from '../detect/verdict.ts'
@@ -150,14 +157,14 @@ export class Decisions {
   }
 
   /** Takes back what stands on exactly this target; for a single address its suspended ports too. */
-  lift(target: Prefix, who: string): Decision[] {
-    return this.#end(
-      (decision) =>
-        decision.target.kind === 'prefix'
-          ? decision.target.prefix === target
-          : sourcePrefixOf(decision.target.address) === target || `${decision.target.address}/128` === target,
-      who,
-    )
+  lift(target: Prefix | Source, who: string): Decision[] {
+    return this.#end(({ target: held }) => {
+      if (typeof target !== 'string') {
+        return held.kind === 'source' && held.address === target.address && held.port === target.port
+      }
+      if (held.kind === 'prefix') return held.prefix === target
+      return sourcePrefixOf(held.address) === target || prefixOfAddress(held.address) === target
+    }, who)
   }
 
   /** Puts a target on the operator's allowlist; what stands against addresses in it is taken back. */

@@ -47,42 +47,20 @@ export class FailureLadder {
       case 'none':
         return []
       case 'suspend':
-        return [this.#suspend(outcome, { time, liveBinding })]
+        return [
+          suspendVerdict(outcome, {
+            time,
+            wholeSource: outcome.grade === 'path' && !liveBinding && this.#hops(source, time),
+          }),
+        ]
       case 'lockout':
-        return [lockOut(outcome, { time, liveBinding })]
+        return [lockoutVerdict(outcome, { time, liveBinding })]
     }
   }
 
   pardon(prefix: Prefix): void {
     this.#retry.release({ prefix })
     this.#hopping.delete(prefix)
-  }
-
-  #suspend(
-    outcome: Suspended,
-    { time, liveBinding }: { time: EpochMilliseconds; liveBinding: boolean },
-  ): Verdict {
-    const { source, grade, evidence } = outcome
-    const hops = grade === 'path' && !liveBinding && this.#hops(source, time)
-    const said = `${evidence.failures} failed registrations in a row for ${evidence.account || 'an unreadable account'}`
-    return {
-      time,
-      name: 'retry-limit',
-      address: source.address,
-      port: hops ? null : source.port,
-      action: 'suspend',
-      scope: 'register',
-      grade,
-      reason: hops ? `${said}, from one port after the other` : said,
-      evidence: {
-        account: evidence.account,
-        failures: evidence.failures,
-        goodAccounts: evidence.goodAccounts,
-        seconds: Math.round(evidence.sinceMs / 1000),
-        liveBinding,
-      },
-      duration: Math.round((outcome.until - time) / 1000),
-    }
   }
 
   #hops({ address, port }: Source, now: EpochMilliseconds): boolean {
@@ -97,12 +75,36 @@ export class FailureLadder {
   }
 }
 
-/** A lockout that would cut off somebody good takes the softer rung: the port alone. */
-function lockOut(
-  outcome: LockedOut,
-  { time, liveBinding }: { time: EpochMilliseconds; liveBinding: boolean },
+/** Suspends the address and port that failed; `wholeSource`: the address (IPv6 /64), where it hops from port to port. */
+export function suspendVerdict(
+  { source, grade, evidence, until }: Suspended,
+  { time, wholeSource }: { time: EpochMilliseconds; wholeSource: boolean },
 ): Verdict {
-  const { source, evidence } = outcome
+  const said = `${evidence.failures} failed registrations in a row for ${evidence.account || 'an unreadable account'}`
+  return {
+    time,
+    name: 'retry-limit',
+    address: source.address,
+    port: wholeSource ? null : source.port,
+    action: 'suspend',
+    scope: 'register',
+    grade,
+    reason: wholeSource ? `${said}, from one port after the other` : said,
+    evidence: {
+      account: evidence.account,
+      failures: evidence.failures,
+      goodAccounts: evidence.goodAccounts,
+      seconds: Math.round(evidence.sinceMs / 1000),
+    },
+    duration: Math.round((until - time) / 1000),
+  }
+}
+
+/** A lockout that would cut off somebody good takes the softer rung: the port alone. */
+export function lockoutVerdict(
+  { source, evidence, until }: LockedOut,
+  { time, liveBinding = false }: { time: EpochMilliseconds; liveBinding?: boolean },
+): Verdict {
   const softer = liveBinding || evidence.goodAccounts > 0
   const said = `${evidence.failures} failed registrations over ${evidence.accounts} accounts`
   return {
@@ -122,7 +124,7 @@ function lockOut(
       seconds: Math.round(evidence.sinceMs / 1000),
       liveBinding,
     },
-    duration: Math.round((outcome.until - time) / 1000),
+    duration: Math.round((until - time) / 1000),
   }
 }
 

@@ -1,4 +1,10 @@
-import { parseAddress, parsePrefix, showPrefix } from '../../registrar/net/address.ts'
+import {
+  parseAddress,
+  parsePrefix,
+  parseSource,
+  showPrefix,
+  showSource,
+} from '../../registrar/net/address.ts'
 import { OrderRefused } from './control-plane.ts'
 import { quote } from './errors.ts'
 
@@ -18,9 +24,8 @@ export function readTarget(text: string): string {
  * What a standing decision is about: an address or prefix, or `ADDRESS:PORT` for a suspension (IPv6 in brackets).
  */
 export function readDecisionTarget(text: string): string {
-  const trimmed = text.trim()
-  const port = readPortOf(trimmed)
-  return port ?? readTarget(text)
+  const source = parseSource(text.trim())
+  return source ? showSource(source) : readTarget(text)
 }
 
 /** One address, for a look at its story. */
@@ -33,12 +38,4 @@ export function readAddress(text: string): string {
     )
   }
   return address
-}
-
-function readPortOf(text: string): string | undefined {
-  const parts = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([0-9.]{7,15})):(\d{1,5})$/.exec(text)
-  if (!parts) return undefined
-  const address = parseAddress(parts[1] ?? parts[2] ?? '')
-  if (!address || Number(parts[3]) > 65_535) return undefined
-  return address.includes(':') ? `[${address}]:${Number(parts[3])}` : `${address}:${Number(parts[3])}`
 }

@@ -45,6 +45,20 @@ export function parsePrefix(text: string): Prefix | undefined {
   return prefixOf(address, length)
 }
 
+/** Reads `ADDRESS:PORT`, an IPv6 address in brackets. */
+export function parseSource(text: string): Source | undefined {
+  const parts = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([0-9.]{7,15})):(\d{1,5})$/.exec(text)
+  if (!parts) return undefined
+  const address = parseAddress(parts[1] ?? parts[2] ?? '')
+  const port = Number(parts[3])
+  return address && port <= 65_535 ? { address, port } : undefined
+}
+
+/** How a source is shown: `203.0.113.7:5060`, `[2001:db8::1]:5060`. */
+export function showSource({ address, port }: Source): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
 export function familyOf(address: Address | Prefix): Family {
   return address.includes(':') ? 6 : 4
 }
