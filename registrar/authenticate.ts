@@ -17,7 +17,7 @@ export interface RegistrarState {
   readonly nonces: NonceIssuer
   readonly window: NonceWindow
   readonly policy: RetryPolicy
-  /** Offered in this order: the strongest first, since phones take the first that they know (RFC 8760 section 2.3). */
+  /** Offered in this order: phones take the first that they know (RFC 8760 section 2.4). */
   readonly algorithms: readonly DigestAlgorithm[]
 }
 

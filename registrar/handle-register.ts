@@ -1,4 +1,5 @@
 import { type Authentication, authenticate, type RegistrarState } from './authenticate.ts'
+import type { DigestAlgorithm } from './digest.ts'
 import type { Binding, BindingChange, Transport } from './binding.ts'
 import type { Source } from './net/address.ts'
 import type { EpochMilliseconds } from './net/time.ts'
@@ -168,8 +169,8 @@ function unusable(envelope: Exclude<Envelope, { kind: 'envelope' }>, reply: Repl
 }
 
 /**
- * One challenge an algorithm (RFC 8760 section 2.3). An account that has the hash of only one algorithm is offered
- * just that one; all of them carry the same nonce, since a phone uses one of them.
+ * One challenge an algorithm (RFC 8760 section 2.3), all with the same nonce, since a phone uses one of them. An
+ * account that has the hash of only one algorithm is offered just that one.
  */
 function challengesOf(
   who: { kind: string; account: string },
@@ -178,13 +179,17 @@ function challengesOf(
   state: RegistrarState,
 ): HeaderPair[] {
   const nonce = state.nonces.issue(source.address, now)
-  const ha1 = state.accounts.find(who.account)?.ha1
-  const usable = state.algorithms.filter((algorithm) => !ha1 || (algorithm === 'MD5' ? ha1.md5 : ha1.sha256))
   const stale = who.kind === 'stale' ? ',stale=true' : ''
-  return (usable.length > 0 ? usable : state.algorithms).map((algorithm) => [
+  return offeredTo(who.account, state).map((algorithm) => [
     'WWW-Authenticate',
     `Digest realm="${state.accounts.realm}",nonce="${nonce}",algorithm=${algorithm},qop="auth"${stale}`,
   ])
+}
+
+function offeredTo(account: string, state: RegistrarState): readonly DigestAlgorithm[] {
+  const ha1 = state.accounts.find(account)?.ha1
+  if (ha1 === undefined || (ha1.md5 !== undefined && ha1.sha256 !== undefined)) return state.algorithms
+  return [ha1.md5 === undefined ? 'SHA-256' : 'MD5']
 }
 
 function contactHeader(binding: Binding, now: EpochMilliseconds): HeaderPair {

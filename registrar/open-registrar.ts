@@ -31,7 +31,11 @@ export interface RegistrarSettings extends BindingSettings {
   readonly added?: readonly StoredAccount[]
   /** How long a nonce is good. 60 s where absent. */
   readonly nonceLifetime?: Seconds
-  /** Offered in this order. SHA-256, then MD5 where absent. */
+  /**
+   * Offered in this order; answers with either are accepted, whichever is offered. Only MD5 where absent: baresip
+   * 1.0 and sipsak 0.9.8, both in Debian 12, give up at a challenge with SHA-256 in whatever place, though RFC 8760
+   * section 2.4 has them pass it over.
+   */
   readonly algorithms?: readonly DigestAlgorithm[]
 }
 
@@ -71,7 +75,7 @@ export function openRegistrar(settings: RegistrarSettings, now: EpochMillisecond
     nonces: new NonceIssuer({ lifetime }),
     window: new NonceWindow({ lifetime, capacity: REMEMBERED_NONCES }),
     policy: new RetryPolicy({ settings: policy }),
-    algorithms: settings.algorithms ?? ['SHA-256', 'MD5'],
+    algorithms: settings.algorithms ?? ['MD5'],
   }
   return {
     state,
