@@ -1,5 +1,6 @@
-import { familyOf, splitPrefix } from '../registrar/net/address.ts'
+import { familyOf } from '../registrar/net/address.ts'
 import type { DesiredState, Limit } from './desired-state.ts'
+import { findDifference } from './find-difference.ts'
 
 /** A desired state that must not reach the kernel. `refusals` are sentences for a person. */
 export class DesiredStateError extends Error {
@@ -15,15 +16,17 @@ export class DesiredStateError extends Error {
 /**
  * What is wrong with a desired state, as sentences; none where it can be applied. Everything here is either
  * refused by the kernel with a riddle for a message, or would be taken by it and cut off the world.
+ * The blocks of a state that was found right before are not looked at again.
  */
-export function checkDesiredState(state: DesiredState): readonly string[] {
+export function checkDesiredState(state: DesiredState, checked?: DesiredState): readonly string[] {
   const refusals: string[] = []
   checkTraffic(state.traffic, refusals)
   checkLimit('limits.register', state.limits.register, refusals)
   checkLimit('limits.sip', state.limits.sip, refusals)
-  for (const block of state.blocks) {
-    const refusal = block.target.endsWith('/0') && refusalOfBlock(block.target)
-    if (refusal) refusals.push(refusal)
+  const { start, afterEnd } = findDifference(checked?.blocks ?? [], state.blocks, (a, b) => a === b)
+  for (const { target } of state.blocks.slice(start, afterEnd)) {
+    const refusal = refusalOfBlock(target)
+    if (refusal !== undefined) refusals.push(refusal)
   }
   for (const { address, port } of state.suspensions) {
     if (!isPort(port) && port !== 0)
@@ -34,7 +37,7 @@ export function checkDesiredState(state: DesiredState): readonly string[] {
 
 /** Why a prefix cannot be blocked, as a sentence; undefined where it can. */
 export function refusalOfBlock(target: DesiredState['blocks'][number]['target']): string | undefined {
-  if (splitPrefix(target).length > 0) return undefined
+  if (!target.endsWith('/0')) return undefined
   const all = familyOf(target) === 4 ? 'IPv4' : 'IPv6'
   return `${target} cannot be blocked: it is every ${all} address there is. Block a longer prefix, for example ${familyOf(target) === 4 ? '198.51.100.0/24' : '2001:db8:1::/48'}.`
 }

@@ -72,7 +72,7 @@ export class RulesEngine {
    * kernel, as one with a block of 0.0.0.0/0.
    */
   setDesired(state: DesiredState): void {
-    const refusals = checkDesiredState(state)
+    const refusals = checkDesiredState(state, this.#desired)
     if (refusals.length > 0) throw new DesiredStateError(refusals)
     this.#desired = state
     this.#reconciliation.want(state)

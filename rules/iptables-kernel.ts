@@ -1,6 +1,6 @@
 import type { Family } from '../registrar/net/address.ts'
 import { IpsetPipe } from './ipset-pipe.ts'
-import type { Kernel, ObservedState, RefusedLine } from './kernel.ts'
+import { type Kernel, KernelError, type ObservedState, type RefusedLine } from './kernel.ts'
 import { parseChains, parseSetHeaders, parseSets } from './parse-observed.ts'
 import { runProgram } from './run-program.ts'
 
@@ -10,6 +10,9 @@ export interface IptablesKernelOptions {
   /** Works inside a named network namespace. */
   readonly netns?: string
 }
+
+/** From so many lines on a spawn pays: `ipset restore` puts many lines into one message to the kernel. */
+const BULK = 1_000
 
 /**
  * The real kernel, by iptables-restore, iptables-save and one `ipset -` kept open. Needs no start; `close` ends
@@ -41,7 +44,8 @@ export class IptablesKernel implements Kernel {
     }
   }
 
-  applySets(commands: readonly string[]): Promise<readonly RefusedLine[]> {
+  async applySets(commands: readonly string[]): Promise<readonly RefusedLine[]> {
+    if (commands.length >= BULK && (await this.#restore(commands))) return []
     return this.#pipe.write(commands)
   }
 
@@ -57,6 +61,17 @@ export class IptablesKernel implements Kernel {
   async #askBackend(): Promise<string> {
     const version = await this.#run(this.#programs[4], ['--version'])
     return version.includes('nf_tables') ? 'iptables-nft' : 'iptables-legacy'
+  }
+
+  /** False where a line was refused: then some of the others were dropped with it, and all have to go again. */
+  async #restore(commands: readonly string[]): Promise<boolean> {
+    try {
+      await this.#run('ipset', ['-exist', 'restore'], `${commands.join('\n')}\n`)
+      return true
+    } catch (error) {
+      if (error instanceof KernelError && error.kind === 'refused') return false
+      throw error
+    }
   }
 
   #run(program: string, args: readonly string[], input?: string): Promise<string> {

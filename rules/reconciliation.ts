@@ -14,7 +14,7 @@ import { WantedElements } from './wanted-elements.ts'
 
 const FAMILIES = [4, 6] as const
 /** Elements written in one step. Between two steps newer changes may go first. */
-const SLICE = 500
+const SLICE = 5_000
 /** A change of so few elements goes before a bulk that is on its way. */
 const FEW = 100
 /** Up to so many elements, every comparison reads them all. Beyond, their number alone says that all is well. */

@@ -9,6 +9,7 @@ import {
   type Until,
   untilOf,
 } from './elements.ts'
+import { findDifference } from './find-difference.ts'
 
 const NO_PREFIXES: readonly Prefix[] = []
 
@@ -92,22 +93,7 @@ export class WantedElements {
   }
 }
 
-/** The part in which two lists differ: what is left without their common start and end. */
-function findDifference<T>(before: readonly T[], after: readonly T[], isSame: (a: T, b: T) => boolean) {
-  if (before === after) return { start: 0, beforeEnd: 0, afterEnd: 0 }
-  const shorter = Math.min(before.length, after.length)
-  let start = 0
-  while (start < shorter && isSame(before[start]!, after[start]!)) start++
-  let beforeEnd = before.length
-  let afterEnd = after.length
-  while (beforeEnd > start && afterEnd > start && isSame(before[beforeEnd - 1]!, after[afterEnd - 1]!)) {
-    beforeEnd--
-    afterEnd--
-  }
-  return { start, beforeEnd, afterEnd }
-}
-
-function isSameBlock(a: Block, b: Block): boolean {
+export function isSameBlock(a: Block, b: Block): boolean {
   return a === b || (a.target === b.target && a.scope === b.scope && a.until === b.until)
 }
 

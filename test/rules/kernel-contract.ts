@@ -117,6 +117,22 @@ export function kernelContract(name: string, start: () => Promise<KernelUnderTes
       expect(await kernel.applySets(good)).toEqual([])
     })
 
+    test('takes thousands of lines at once, and names the one that is bad', async () => {
+      await kernel.applySets(CREATE)
+      const lines = Array.from(
+        { length: 3_000 },
+        (_, i) => `add rf-sip4 10.0.${i >> 8}.${i & 255} timeout 600 -exist`,
+      )
+      const bad = 'add rf-sip4 0.0.0.0/0 timeout 0 -exist'
+      const refused = await kernel.applySets([...lines.slice(0, 1_500), bad, ...lines.slice(1_500)])
+      expect(refused.map(({ line }) => line)).toEqual([bad])
+      expect(await elementsOf('rf-sip4')).toHaveLength(3_000)
+      expect(
+        await kernel.applySets(lines.map((line) => line.replace(/^add (.*) timeout 600/, 'del $1'))),
+      ).toEqual([])
+      expect(await elementsOf('rf-sip4')).toEqual([])
+    })
+
     test('a full set refuses what is new, by name', async () => {
       const create = 'create rf-sip4 hash:net family inet maxelem 2 timeout 0 counters'
       const lines = [1, 2, 3].map((n) => `add rf-sip4 192.0.2.${n} timeout 0 -exist`)
