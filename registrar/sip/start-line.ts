@@ -36,9 +36,9 @@ export function readStartLine(bytes: Buffer, start: number, end: number, limits:
 
 /** A known method in capitals, any other as it is. */
 export function normalMethod(method: string): string {
-  if (isKnown(method)) return method
+  if (isKnownMethod(method)) return method
   const capitals = method.length < KNOWN_METHODS.length ? method.toUpperCase() : method
-  return isKnown(capitals) ? capitals : method
+  return isKnownMethod(capitals) ? capitals : method
 }
 
 function readRequestLine(bytes: Buffer, start: number, end: number, limits: SipLimits): StartLine {
@@ -56,7 +56,7 @@ function readRequestLine(bytes: Buffer, start: number, end: number, limits: SipL
   let uriStart = methodEnd
   while (uriStart < end && isBlankAt(bytes, uriStart)) uriStart++
   if (!claimsSip) {
-    const meantForSip = isKnown(method) && startsWithScheme(bytes, uriStart, end)
+    const meantForSip = isKnownMethod(method) && startsWithScheme(bytes, uriStart, end)
     return meantForSip ? { kind: 'malformed', fault: 'bad-start-line', method } : NOT_SIP
   }
   if (!isVersion(bytes, version)) {
@@ -104,7 +104,8 @@ function methodAt(bytes: Buffer, start: number, end: number): string {
   return bytes.toString('latin1', start, end)
 }
 
-function isKnown(method: string): boolean {
+/** Whether a method, in capitals, is one that IANA lists. */
+export function isKnownMethod(method: string): boolean {
   return KNOWN_METHODS[method.length]?.includes(method) ?? false
 }
 

@@ -3,14 +3,14 @@ import type { RequestLine, StatusLine } from './lazy-message.ts'
 import { DEFAULT_SIP_LIMITS, type SipFault, type SipLimits, type SipReading } from './message.ts'
 import { endOfLine, type Head, type Malformed, malformed, readHead } from './read-head.ts'
 import { isJunk, malformedBody, messageOf } from './read-message.ts'
-import { readStartLine } from './start-line.ts'
+import { isKnownMethod, readStartLine } from './start-line.ts'
 
 export interface FramerOptions {
   readonly limits?: SipLimits
   /**
    * What follows a fault, after which nobody can say where the next message starts. `stop`: the framer is `broken`
    * and reads no more, so that a server closes the connection. `resynchronise`: reading goes on at the next line
-   * that is a good start line, for a sensor that only watches.
+   * that is a good start line of a known method or a response, for a sensor that only watches.
    */
   readonly onFault?: 'stop' | 'resynchronise'
 }
@@ -190,7 +190,9 @@ export class SipFramer {
     this.#scanned = 0
     if (skips) return lineFeed + 1
     const line = readStartLine(data, start, endOfLine(data, start, lineFeed), this.#limits)
-    if (line.kind === 'not-sip' || line.kind === 'malformed') return lineFeed + 1
+    // Any token could be a method, and a line of a body could look like one: only a known one is trusted here.
+    const isTrusted = line.kind === 'response' || (line.kind === 'request' && isKnownMethod(line.method))
+    if (!isTrusted) return lineFeed + 1
     this.#beginHeaders(line, length + 1)
     return start
   }
