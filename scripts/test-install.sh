@@ -63,7 +63,7 @@ enter_namespaces() {
   step 'making the namespaces' 'Needs unshare, slirp4netns and /dev/net/tun.'
   # The first process of a process namespace takes all others with it when it ends, and collects orphans.
   # shellcheck disable=SC2016
-  unshare --net --mount --pid --fork --kill-child bash -c 'while :; do sleep 3600 & wait "$!"; done' &
+  unshare --net --mount --pid --fork --kill-child bash -c 'while :; do sleep 3600 & wait "$!"; done' 2>/dev/null &
   local outer=$!
   HOLDER=''
   while [[ -z $HOLDER ]]; do
@@ -169,6 +169,8 @@ try_install() {
   inside cp /usr/bin/perl /usr/local/bin/kamailio
   inside kamailio -MSocket -e \
     'socket(S, PF_INET, SOCK_DGRAM, 0); bind(S, sockaddr_in(5080, INADDR_ANY)); sleep 3600' &
+  # It ends with the namespaces, which is nothing to tell.
+  disown
 
   step "$suite: installing" 'See above.'
   check_ends 0 'Dashboard: http://127\.0\.0\.1:8560' inside $installer
@@ -176,6 +178,7 @@ try_install() {
   check 'the daemon answers' inside ringfence status
   check 'it found the interface' grep -qE 'interfaces:.*tap0' "$WORK/etc/ringfence/ringfence.yaml"
   check 'it found the port' grep -qE 'udp:.*5080' "$WORK/etc/ringfence/ringfence.yaml"
+  check 'a daemon runs' absent no_daemon
   check 'rules are in the kernel' eval 'raw_rules | grep RINGFENCE >/dev/null'
   check 'sets are in the kernel' eval 'inside ipset list -n | grep ^rf- >/dev/null'
   check 'the password is for root only' test "$(inside stat -c '%a %U' /etc/ringfence/dashboard.password)" = '600 root'
