@@ -31,6 +31,7 @@ const BLOCK_TIMEOUT = 10
 
 const require = createRequire(import.meta.url)
 const batch = Buffer.allocUnsafeSlow(BATCH_BYTES + RECORD_HEADER_BYTES + snapLength)
+const sleepingPlace = new Int32Array(new SharedArrayBuffer(4))
 let batched = 0
 let packetsInBatch = 0
 let packets = 0
@@ -56,14 +57,18 @@ function leave(line: CaptureReport): never {
   process.exit(1)
 }
 
-/** Blocks while the pipe is full: then the kernel drops packets, and counts them, and no memory grows. */
+/** Waits while the pipe is full: then the kernel drops packets, and counts them, and no memory grows. */
 function flush(): void {
   packetsInBatch = 0
   let written = 0
-  try {
-    while (written < batched) written += writeSync(STDOUT, batch, written, batched - written)
-  } catch {
-    process.exit(0)
+  while (written < batched) {
+    try {
+      written += writeSync(STDOUT, batch, written, batched - written)
+    } catch (error) {
+      // Node gives its children pipes that do not block. Any other error: nobody reads any more.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') process.exit(0)
+      Atomics.wait(sleepingPlace, 0, 0, 1)
+    }
   }
   batched = 0
 }

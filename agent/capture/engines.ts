@@ -87,7 +87,8 @@ export class ReportReader {
     for (const line of lines) {
       const report = readReport(line)
       if (report) this.#onReport(report)
-      else if (line.trim() !== '') this.lastWords = line.slice(0, 200)
+      // libpcap repeats itself in brackets on a second line.
+      else if (line.trim() !== '' && !line.startsWith('(')) this.lastWords = line.slice(0, 200)
     }
   }
 }

@@ -34,7 +34,9 @@ function packetFilter({ udpPorts, tcpPorts }: CapturePorts): string {
   if (parts.length === 0) throw new RangeError('a capture needs at least one port')
   // `port` never matches the later fragments, which carry none. Fragmented TCP does not occur: it segments itself.
   if (udpPorts.length > 0) parts.push('(ip proto 17 and ip[6:2] & 0x1fff != 0)')
-  parts.push(`(ip6 and (${V6_EXTENSIONS.map((header) => `ip6[6] = ${header}`).join(' or ')}))`)
+  // Every network has ICMPv6 behind a hop-by-hop header (RFC 3810); that is nobody's REGISTER.
+  const extensions = V6_EXTENSIONS.map((header) => `ip6[6] = ${header}`).join(' or ')
+  parts.push(`(ip6 and ip6[40] != 58 and (${extensions}))`)
   return parts.join(' or ')
 }
 

@@ -55,6 +55,7 @@ const unwanted: [string, p.Layer][] = [
   ['UDP of another port, IPv6', p.ipv6({}, to(53))],
   ['TCP of a port that is only UDP', p.ipv4({}, p.tcp({ sourcePort: 4000, destinationPort: 5080 }, 'x'))],
   ['a first fragment of another port', p.ipv4({ more: true }, to(53))],
+  ['multicast listener reports', p.ipv6({}, p.extension(0, p.other(58, 'MLDv2 report')))],
   ['ICMP', p.ipv4({}, p.other(1, 'ping'))],
   ['ARP', { etherType: 0x0806, bytes: Buffer.alloc(28) }],
 ]
