@@ -10,7 +10,6 @@ export const COLON = 0x3a
 export const SEMICOLON = 0x3b
 export const LESS = 0x3c
 export const EQUALS = 0x3d
-export const GREATER = 0x3e
 export const BACKSLASH = 0x5c
 
 /** For each byte: 0 where it may not stand in a token, else the byte in lower case (RFC 3261 section 25.1). */

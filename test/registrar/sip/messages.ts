@@ -6,7 +6,7 @@ export function bytesOf(lines: readonly string[], body = ''): Buffer {
   return Buffer.from([...lines, '', body].join('\r\n'), 'latin1')
 }
 
-export const VIA = 'Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1'
+const VIA = 'Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1'
 
 /** A REGISTER with the headers that a test is about added. */
 export function registerBytes(...headers: readonly string[]): Buffer {
