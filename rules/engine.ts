@@ -2,7 +2,7 @@ import type { Clock, EpochMilliseconds, Milliseconds } from '../registrar/net/ti
 import { checkDesiredState, DesiredStateError } from './check-desired-state.ts'
 import { DropTotals, readCounters } from './count.ts'
 import type { DesiredState } from './desired-state.ts'
-import { type Kernel, KernelError } from './kernel.ts'
+import { type Kernel, KernelError, type ObservedState } from './kernel.ts'
 import { Reconciliation } from './reconciliation.ts'
 import { removeEverything } from './remove-everything.ts'
 import type { KernelCounters, RulesFailure, RulesStatus } from './status.ts'
@@ -41,6 +41,7 @@ export class RulesEngine {
   readonly #reconciliation: Reconciliation
   readonly #drops = new DropTotals()
   #desired: DesiredState | undefined
+  #observation: Promise<unknown> = Promise.resolve()
   #isOff = false
   #isClosed = false
   #running: Promise<void> | undefined
@@ -61,7 +62,7 @@ export class RulesEngine {
     this.#reconciliation = new Reconciliation({
       kernel: options.kernel,
       clock: options.clock,
-      onObserved: (observed) => this.#drops.observe(observed),
+      observe: (observeOptions) => this.#observe(observeOptions),
     })
   }
 
@@ -100,7 +101,7 @@ export class RulesEngine {
 
   /** Reads the kernel's counters. Costs a spawn and a pass over all elements: once a second is plenty. Throws `KernelError`. */
   async counters(): Promise<KernelCounters> {
-    const observed = await this.#kernel.observe({ elements: true })
+    const observed = await this.#observe({ elements: true })
     this.#drops.observe(observed)
     const dropped = this.#drops.total
     if (!this.#desired) return { blocks: [], suspensions: [], wouldLimit: [], dropped }
@@ -149,6 +150,19 @@ export class RulesEngine {
     await this.#removing?.catch(() => {})
     await this.settled()
     await this.#kernel.close()
+  }
+
+  /** One after the other: an older look that came in after a newer one would seem to be counters that began anew. */
+  #observe(options: { readonly elements: boolean }): Promise<ObservedState> {
+    const observation = this.#observation
+      .catch(() => {})
+      .then(async () => {
+        const observed = await this.#kernel.observe(options)
+        this.#drops.observe(observed)
+        return observed
+      })
+    this.#observation = observation
+    return observation
   }
 
   async #remove(): Promise<readonly string[]> {

@@ -61,7 +61,6 @@ export class ImaginedSets {
     }
     if (verb !== 'add' && verb !== 'del' && verb !== 'flush') return `Unknown command ${verb}`
     if (!set) return 'The set with the given name does not exist'
-    this.#expire(set)
     if (verb === 'flush') {
       set.elements.clear()
       return undefined
@@ -101,7 +100,9 @@ export class ImaginedSets {
     if (given !== undefined && !(given >= 0 && given <= 2_147_483)) {
       return `Syntax error: '${options[1]}' is out of range 0-2147483`
     }
-    const held = set.elements.get(text)
+    if (set.elements.size >= set.maxElements) this.#expire(set)
+    const old = set.elements.get(text)
+    const held = old && old.until > this.#clock() ? old : undefined
     if (!held && set.elements.size >= set.maxElements) return 'Hash is full, cannot add more elements'
     set.elements.set(text, {
       until: given === undefined || given === 0 ? Number.POSITIVE_INFINITY : this.#clock() + given * 1000,

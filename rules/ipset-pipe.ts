@@ -43,13 +43,9 @@ export class IpsetPipe {
     await open?.end()
   }
 
-  async #exchange(lines: readonly string[]): Promise<string> {
+  #exchange(lines: readonly string[]): Promise<string> {
     if (!this.#open?.isAlive) this.#open = new OpenIpset(this.#netns)
-    const words = await this.#open.exchange(lines)
-    const trouble = explainTrouble('ipset', words)
-    if (!trouble) return words
-    await this.close()
-    throw trouble
+    return this.#open.exchange(lines)
   }
 }
 
@@ -107,6 +103,12 @@ class OpenIpset {
   #read(text: string): void {
     this.#stderr += text
     if (!this.#waiting) return
+    // Without permission ipset says so at every line, also at the mark.
+    if (explainTrouble('ipset', this.#stderr)) {
+      this.#child.kill('SIGKILL')
+      this.#die(this.#stderr)
+      return
+    }
     const at = this.#stderr.indexOf(`'${this.#waiting.mark}'`)
     const end = at < 0 ? -1 : this.#stderr.indexOf('\n', at)
     if (end < 0) return

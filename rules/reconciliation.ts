@@ -41,17 +41,17 @@ export class Reconciliation {
   /** Elements written since a comparison began to read the kernel; it has to pass over them. */
   #writtenMeanwhile: Set<ElementKey> | undefined
   #chainWrites = 0
-  readonly #onObserved: (observed: ObservedState) => void
+  readonly #observe: Kernel['observe']
 
   constructor(options: {
     readonly kernel: Kernel
     readonly clock: Clock
-    /** Called with everything that is read of the kernel. */
-    readonly onObserved: (observed: ObservedState) => void
+    /** How the kernel is read. */
+    readonly observe: Kernel['observe']
   }) {
     this.#kernel = options.kernel
     this.#clock = options.clock
-    this.#onObserved = options.onObserved
+    this.#observe = options.observe
   }
 
   get hasWork(): boolean {
@@ -144,12 +144,6 @@ export class Reconciliation {
     } finally {
       this.#writtenMeanwhile = undefined
     }
-  }
-
-  async #observe(options: { readonly elements: boolean }): Promise<ObservedState> {
-    const observed = await this.#kernel.observe(options)
-    this.#onObserved(observed)
-    return observed
   }
 
   async #load(): Promise<void> {

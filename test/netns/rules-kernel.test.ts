@@ -1,3 +1,4 @@
+import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
 import { RulesEngine } from '../../rules/engine.ts'
 import { IptablesKernel } from '../../rules/iptables-kernel.ts'
@@ -80,6 +81,58 @@ describe.each(BACKENDS)('foreign rules beside ours, by %s', (iptables) => {
       expect(await namespace.run(`${iptables}-save`, '-t', 'raw')).not.toContain('RINGFENCE')
     } finally {
       for (const kernel of kernels) await kernel.close()
+      await namespace.remove()
+    }
+  })
+})
+
+describe.each(BACKENDS)('an engine by %s', (iptables) => {
+  test('replaces what another version left, whatever its form', async () => {
+    const namespace = await new Namespace('version').create()
+    const engine = new RulesEngine({
+      kernel: new IptablesKernel({ iptables, netns: namespace.name }),
+      clock: Date.now,
+    })
+    try {
+      await namespace.run('ipset', 'create', 'rf-sip4', 'hash:ip', 'maxelem', '77')
+      const old =
+        '*raw\n:RINGFENCE - [0:0]\n:RINGFENCE-OLD - [0:0]\n-A PREROUTING -i eth0 -j RINGFENCE\n-A RINGFENCE -j RINGFENCE-OLD\n-A RINGFENCE-OLD -m set --match-set rf-sip4 src -j DROP\nCOMMIT\n'
+      await namespace.feed(old, `${iptables}-restore`, '--noflush')
+      const state = desired({ blocks: [block('192.0.2.0/24')] })
+      engine.setDesired(state)
+      await engine.settled()
+      expect(engine.status()).toMatchObject({ state: 'applied', lastError: null })
+      expect(await namespace.run('ipset', 'save', 'rf-sip4')).toContain('add rf-sip4 192.0.2.0/24 timeout 0')
+      const saved = await namespace.run(`${iptables}-save`, '-t', 'raw')
+      expect(saved.match(/-j RINGFENCE$/gm)).toEqual(['-j RINGFENCE'])
+      expect(saved).not.toContain('RINGFENCE-OLD')
+      expect(await engine.check()).toEqual([])
+    } finally {
+      await engine.close()
+      await namespace.remove()
+    }
+  })
+
+  test('goes on when its ipset is killed', async () => {
+    const namespace = await new Namespace('killed').create()
+    const engine = new RulesEngine({
+      kernel: new IptablesKernel({ iptables, netns: namespace.name }),
+      clock: Date.now,
+    })
+    try {
+      engine.setDesired(DEFAULTS)
+      await engine.settled()
+      const { stdout } = await execa('ip', ['netns', 'pids', namespace.name])
+      expect(stdout).toMatch(/^\d+$/)
+      process.kill(Number(stdout), 'SIGKILL')
+      engine.setDesired(desired({ blocks: [block('192.0.2.1')] }))
+      const deadline = Date.now() + 5_000
+      while (engine.status().state !== 'applied' && Date.now() < deadline) {
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      expect(await namespace.run('ipset', 'save', 'rf-sip4')).toContain('add rf-sip4 192.0.2.1 timeout 0')
+    } finally {
+      await engine.close()
       await namespace.remove()
     }
   })

@@ -180,7 +180,7 @@ test('whatever was there, the kernel takes the plan, and then there is nothing l
         expect(isEmptyPlan(planChanges(state, await all(kernel), NOW))).toBe(true)
       }
     }),
-    { numRuns: 200 },
+    { numRuns: 80 },
   )
 })
 
