@@ -37,25 +37,18 @@ export function engineCommand(engine: CaptureEngine, request: EngineRequest): En
   }
 }
 
+const IMMEDIATE_SNAP_LENGTH = 16_384
+
 /**
  * tcpdump notices that nobody reads only when a packet comes, so the kernel is asked to end it with its parent;
  * that wish is lost when a process gives up root, and `-w` dissects nothing, so it stays root (-Z).
- * Without immediate mode a packet waits up to a second; with it, each takes a slot of the snap length.
+ * Without immediate mode a packet waits up to a second; with it, each takes a slot of the snap length, so that is kept
+ * smaller: only offloaded TCP of more is cut, and what reads the stream finds its way again.
  */
 function tcpdumpArguments({ interface: device, filter, snapLength, bufferBytes }: EngineRequest): string[] {
+  const snap = String(Math.min(snapLength, IMMEDIATE_SNAP_LENGTH))
   const kibibytes = String(Math.ceil(bufferBytes / 1024))
-  const options = [
-    '-i',
-    device,
-    '-p',
-    '-n',
-    '-U',
-    '-s',
-    String(snapLength),
-    '-B',
-    kibibytes,
-    '--immediate-mode',
-  ]
+  const options = ['-i', device, '-p', '-n', '-U', '-s', snap, '-B', kibibytes, '--immediate-mode']
   return ['--pdeathsig', 'KILL', '--', 'tcpdump', '-Z', 'root', ...options, '-w', '-', '--', filter]
 }
 

@@ -122,6 +122,7 @@ async function benchEngine(engine: CaptureEngine): Promise<void> {
   const folder = mkdtempSync(`${tmpdir()}/rf-bench-`)
   try {
     const mac = await makeCable(far, near)
+    await benchDelay(engine, { far, near, folder, mac })
     for (const rate of RATES) await benchRate(engine, rate, { far, near, folder, mac })
   } finally {
     await execa('ip', ['netns', 'delete', far], { reject: false })
@@ -148,6 +149,38 @@ interface Cable {
   readonly near: string
   readonly folder: string
   readonly mac: string
+}
+
+/** Fifty packets with pauses between: how long each takes from `send` to the reader. */
+async function benchDelay(engine: CaptureEngine, cable: Cable): Promise<void> {
+  const fragments = new IpFragments()
+  const delays: number[] = []
+  const capture = new LiveCapture({
+    interface: 'v1',
+    ports: { udpPorts: [5060], tcpPorts: [] },
+    engine,
+    launcher: ['ip', 'netns', 'exec', cable.near],
+    onFrame: (frame) => {
+      const packet = decodeFrame(frame, fragments)
+      if (packet.kind === 'udp') delays.push(sinceEpoch() - Number(packet.payload.toString('latin1')))
+    },
+  })
+  capture.start()
+  await until(() => capture.state.state === 'running')
+  const script = `const s = require('dgram').createSocket('udp4'); let n = 0
+    const t = setInterval(() => { if (++n === 50) clearInterval(t)
+      s.send(String(performance.timeOrigin + performance.now()), 5060, '10.9.0.2', () => n === 50 && s.close()) }, 21)`
+  await execa('ip', ['netns', 'exec', cable.far, process.execPath, '-e', script], { timeout: 20_000 })
+  await until(() => delays.length === 50)
+  await capture.stop()
+  delays.sort((a, b) => a - b)
+  console.log(
+    `  ${engine.padEnd(8)} delay ${delays[25]!.toFixed(1)} ms in the middle, ${delays[49]!.toFixed(1)} ms at most`,
+  )
+}
+
+function sinceEpoch(): number {
+  return performance.timeOrigin + performance.now()
 }
 
 async function benchRate(engine: CaptureEngine, rate: (typeof RATES)[number], cable: Cable): Promise<void> {
