@@ -141,11 +141,11 @@ export class Accounts {
 }
 
 /** Whether a text can be the user part of an AOR as `aorOf` writes it, without any escapes. */
-export function isUser(text: string): boolean {
+function isUser(text: string): boolean {
   return /^[A-Za-z0-9\-_.!~*'()&=+$,;?/]{1,64}$/.test(text)
 }
 
-export const MOST_ACCOUNTS = 1_000_000
+const MOST_ACCOUNTS = 1_000_000
 
 function checkedHashes(user: string, ha1: DigestHashes): DigestHashes {
   const isHash = (text: string | undefined, length: number) =>

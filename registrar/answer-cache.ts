@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { BoundedMap } from './bounded-map.ts'
 import type { Source } from './net/address.ts'
 import type { EpochMilliseconds, Milliseconds } from './net/time.ts'
@@ -25,7 +25,7 @@ export class AnswerCache {
   }
 
   keyOf(datagram: Buffer, source: Source): string {
-    return `${createHash('sha1').update(datagram).digest('base64')} ${source.port} ${source.address}`
+    return `${hash('sha1', datagram, 'base64')} ${source.port} ${source.address}`
   }
 
   find(key: string, now: EpochMilliseconds): Buffer | undefined {

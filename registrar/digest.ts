@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash as hashOnce, timingSafeEqual } from 'node:crypto'
 import type { DigestCredentials } from './sip/read-authorization.ts'
 
 /** What is offered and accepted (RFC 8760 section 2.1; SHA-512/256 is left out: no phone in the field has it). */
@@ -113,9 +113,7 @@ function algorithmOf(text: string | undefined): DigestAlgorithm | undefined {
 }
 
 function hash(algorithm: DigestAlgorithm, text: string): string {
-  return createHash(algorithm === 'MD5' ? 'md5' : 'sha256')
-    .update(text, 'utf8')
-    .digest('hex')
+  return hashOnce(algorithm === 'MD5' ? 'md5' : 'sha256', text, 'hex')
 }
 
 function unusable(cause: UnusableCredentials): DigestAnswerReading {

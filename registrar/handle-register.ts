@@ -1,9 +1,9 @@
 import { type Authentication, authenticate, type RegistrarState } from './authenticate.ts'
-import type { DigestAlgorithm } from './digest.ts'
 import type { Binding, BindingChange, Transport } from './binding.ts'
+import type { DigestAlgorithm } from './digest.ts'
 import type { Source } from './net/address.ts'
 import type { EpochMilliseconds } from './net/time.ts'
-import { type Envelope, orderOf, readEnvelope, readWish, userAgentOf } from './register-order.ts'
+import { type Envelope, readEnvelope, readWish, userAgentOf } from './register-order.ts'
 import type { SipRequest } from './sip/message.ts'
 import { respond } from './sip/respond.ts'
 import type { HeaderPair } from './sip/write-message.ts'
@@ -81,10 +81,7 @@ export function handleRegister(
   const { callId, cseq } = envelope
   const { wish } = reading
   const userAgent = reply.userAgent
-  const result = state.bindings.register(
-    orderOf({ user, callId, cseq, source, transport, userAgent }, wish),
-    now,
-  )
+  const result = state.bindings.register({ user, callId, cseq, source, transport, userAgent, wish }, now)
   switch (result.kind) {
     case 'done': {
       const outcome = { kind: 'success', account: user, wish: wish.kind } as const

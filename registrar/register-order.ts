@@ -1,5 +1,4 @@
-import { contactKey, type RegisterOrder, type Transport, type WantedContact } from './binding.ts'
-import type { Source } from './net/address.ts'
+import { contactKey, type RegisterOrder, type WantedContact } from './binding.ts'
 import type { Seconds } from './net/time.ts'
 import type { SipRequest } from './sip/message.ts'
 import { type Contact, readAddress, readContacts } from './sip/read-address.ts'
@@ -67,21 +66,6 @@ export function readWish(request: SipRequest): WishReading {
     wanted.push(read)
   }
   return { kind: 'wish', wish: { kind: 'set', contacts: wanted } }
-}
-
-/** Puts together what the bindings are asked for. */
-export function orderOf(
-  from: {
-    user: string
-    callId: string
-    cseq: number
-    source: Source
-    transport: Transport
-    userAgent: string
-  },
-  wish: RegisterOrder['wish'],
-): RegisterOrder {
-  return { ...from, wish }
 }
 
 function wantedOf(contact: Contact, expires: Seconds | undefined): WantedContact | string {
