@@ -268,10 +268,12 @@ uninstall_ringfence() {
 
 # The program may have been deleted by hand, so that nothing was there to take its rules away.
 refuse_leftovers() {
-  local left=''
-  if command -v iptables-save >/dev/null; then
-    left+=$({ iptables-save -t raw; ip6tables-save -t raw; } 2>/dev/null | grep -o 'RINGFENCE[A-Z0-9_-]*' | sort -u | tr '\n' ' ' || true)
-  fi
+  local left='' save
+  # Both kinds of iptables, whichever is in use now. Without a table's name they load none that is not there.
+  for save in iptables-{nft,legacy}-save ip6tables-{nft,legacy}-save; do
+    command -v "$save" >/dev/null || continue
+    left+=$("$save" 2>/dev/null | grep -o '^:RINGFENCE[A-Z0-9_-]*' | sed "s/^:/$save: /" | tr '\n' ' ' || true)
+  done
   if command -v ipset >/dev/null; then
     left+=$(ipset list -n 2>/dev/null | grep '^rf-' | tr '\n' ' ' || true)
   fi

@@ -21,8 +21,7 @@ advice_for_start() {
 
 start_service() {
   if has_systemd; then
-    sed "s#@NODE@#$(readlink -f "$(command -v node)")#g" "$PROGRAM/scripts/systemd/ringfence.service" >"$UNIT"
-    chmod 0644 "$UNIT"
+    write_unit "$(readlink -f "$(command -v node)")"
     # A daemon that was started in the background, before this host had systemd, must not stay beside the unit.
     stop_background
     systemctl daemon-reload
@@ -35,6 +34,15 @@ start_service() {
     stop_background
     start_background
   fi
+}
+
+write_unit() {
+  local node=$1 home=yes
+  # A Node in somebody's home directory (nvm) must stay within the service's sight.
+  [[ $node != /home/* && $node != /root/* ]] || home=read-only
+  sed -e "s#@NODE@#$node#g" -e "s#^ProtectHome=.*#ProtectHome=$home#" \
+    "$PROGRAM/scripts/systemd/ringfence.service" >"$UNIT"
+  chmod 0644 "$UNIT"
 }
 
 start_background() {
