@@ -3,7 +3,7 @@ import { BoundedMap } from '../../registrar/bounded-map.ts'
 import type { Address, Source } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
 import type { SipMessage, SipRequest, SipResponse } from '../../registrar/sip/message.ts'
-import { IssuedNonces } from './nonces.ts'
+import { IssuedNonces, type NonceUser } from './nonces.ts'
 import type { ExchangeOutcome, Grade, Observation, Transport } from './observation.ts'
 import {
   readAccount,
@@ -123,7 +123,7 @@ export class Exchanges {
     let grantedExpires: Seconds = 0
     if (outcome === 'success') {
       grantedExpires = readGrantedExpires(response)
-      for (const nonce of known.nonces) this.nonces.succeeded(nonce)
+      for (const nonce of known.nonces) this.nonces.succeeded(nonce, userOf(known))
       if (known.provesPath && known.nonces.length > 0) grade = 'account'
     }
     const { source, transport, account } = known
@@ -147,7 +147,7 @@ export class Exchanges {
     if (status === 401 || status === 407) {
       if (bare) return 'challenge'
       // Many softswitches do not say stale: a nonce that was good once and is refused now went stale.
-      const wasGood = known.nonces.some((nonce) => this.nonces.find(nonce)?.succeeded)
+      const wasGood = known.nonces.some((nonce) => this.nonces.wasGoodFor(nonce, userOf(known)))
       return stale || wasGood ? 'stale' : 'failure'
     }
     if (status === 403 || status === 404) return bare ? 'refused' : 'failure'
@@ -162,4 +162,8 @@ function keyOf(
 ): string {
   const key = `${client} ${cseq} ${branch} ${callId}`
   return key.length <= LONGEST_KEY ? key : createHash('sha1').update(key).digest('base64')
+}
+
+function userOf({ account, source }: Transaction): NonceUser {
+  return { account, address: source.address }
 }

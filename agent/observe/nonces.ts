@@ -6,13 +6,21 @@ import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.t
 const NONCE_LIFETIME: Milliseconds = 3_600_000
 const MOST_NONCES = 65_536
 
-export interface IssuedNonce {
+/** Phones that are remembered for one nonce; a shared one lives for a second, so that is enough for an office. */
+const MOST_GOOD = 256
+
+export interface NonceUser {
+  readonly account: string
+  readonly address: Address
+}
+
+interface IssuedNonce {
   readonly issuedTo: Address
   readonly issuedAt: EpochMilliseconds
   /** It went to more than one address. */
   shared: boolean
-  /** Credentials over it were accepted once, so a later refusal means it went stale. */
-  succeeded: boolean
+  /** Who had credentials over it accepted: for those a later refusal means that it went stale. */
+  readonly goodFor: Set<string>
 }
 
 /**
@@ -42,20 +50,24 @@ export class IssuedNonces {
     this.#nonces.sweep((known) => at - known.issuedAt > NONCE_LIFETIME)
     const known = this.#nonces.get(nonce)
     if (!known) {
-      this.#nonces.set(nonce, { issuedTo: to, issuedAt: at, shared: false, succeeded: false })
+      this.#nonces.set(nonce, { issuedTo: to, issuedAt: at, shared: false, goodFor: new Set() })
     } else if (known.issuedTo !== to) {
       known.shared = true
       this.#lastShared = at
     }
   }
 
-  find(nonce: string): IssuedNonce | undefined {
-    return this.#nonces.get(nonce)
+  succeeded(nonce: string, who: NonceUser): void {
+    const known = this.#nonces.get(nonce)
+    if (known && known.goodFor.size < MOST_GOOD) known.goodFor.add(userKey(who))
   }
 
-  succeeded(nonce: string): void {
-    const known = this.#nonces.get(nonce)
-    if (known) known.succeeded = true
+  /**
+   * Whether credentials over it were accepted before from this account at this address. Of somebody else's success
+   * nothing follows: where nonces are shared, a guesser's failures over a good phone's nonce are failures.
+   */
+  wasGoodFor(nonce: string, who: NonceUser): boolean {
+    return this.#nonces.get(nonce)?.goodFor.has(userKey(who)) ?? false
   }
 
   /** Whether using this nonce proves that the user receives what is sent to `address`. */
@@ -69,4 +81,8 @@ export class IssuedNonces {
     const known = this.#nonces.get(nonce)
     return known !== undefined && (known.shared || known.issuedTo === address)
   }
+}
+
+function userKey({ account, address }: NonceUser): string {
+  return `${address} ${account.slice(0, 128)}`
 }

@@ -204,6 +204,19 @@ describe('an exchange', () => {
     expect(ended(talk.answer(401, { cseq: 3, nonce: 'n4' }))).toEqual(['failure', 'packet', 0])
   })
 
+  it('over a nonce that was good for somebody else is a failure all the same', () => {
+    const talk = new Talk()
+    const other = at('192.0.2.9', 5060)
+    talk.request({ phone: other, callId: 'other' })
+    talk.answer(401, { phone: other, callId: 'other', nonce: 'shared' })
+    talk.request({ phone: other, callId: 'other', cseq: 2, nonce: 'shared' })
+    talk.answer(200, { phone: other, callId: 'other', cseq: 2 })
+    talk.request()
+    talk.answer(401, { nonce: 'shared' })
+    talk.request({ cseq: 2, nonce: 'shared' })
+    expect(ended(talk.answer(401, { cseq: 2, nonce: 'shared' }))).toEqual(['failure', 'packet', 0])
+  })
+
   it('over TCP is return-path grade, since the handshake needed the answers', () => {
     const talk = new Talk()
     talk.request({ transport: 'tcp', nonce: 'invented' })

@@ -1,0 +1,72 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { execa } from 'execa'
+import type { StatusSnapshot } from '../../dashboard/api/control-plane.ts'
+import type { Running } from './running.ts'
+import { eventually } from './running.ts'
+import type { Stage, StageHost } from './stage.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../dist/agent/cli/main.js', import.meta.url))
+
+/** Ringfence as it is installed, on a host of the stage: the built program, its daemon and its command line. */
+export class Ringfence {
+  daemon: Running | undefined
+  readonly #stage: Stage
+  readonly #host: StageHost
+  readonly #config: string
+
+  constructor(stage: Stage, host: StageHost, settings: string) {
+    if (!existsSync(PROGRAM)) throw new Error('dist/ is missing; run: npm run build')
+    this.#stage = stage
+    this.#host = host
+    this.#config = stage.path('ringfence.yaml')
+    this.configure(settings)
+  }
+
+  configure(settings: string): void {
+    writeFileSync(
+      this.#config,
+      `${settings}
+control: { socket: ${this.#stage.path('control.sock')} }
+data: ${this.#stage.path('data')}
+dashboard: { listen: '127.0.0.1:8560', passwordFile: ${this.#stage.path('password')} }
+`,
+    )
+  }
+
+  /** Starts the daemon and waits until its sensor sees. */
+  async start(): Promise<void> {
+    this.daemon = this.#stage.start(this.#host, process.execPath, [PROGRAM, 'run', '--config', this.#config])
+    await this.daemon.says(/ringfence is up/)
+    await eventually(async () => (await this.status()).sensor.state === 'running', 20_000, 'the sensor')
+  }
+
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    await this.daemon?.end(signal)
+  }
+
+  /** Runs a command as an operator would; gives what it printed and its exit code. */
+  async command(
+    args: readonly string[],
+    input = '',
+  ): Promise<{ stdout: string; stderr: string; exitCode: number }> {
+    const socket = ['--socket', this.#stage.path('control.sock')]
+    const { stdout, stderr, exitCode } = await execa(
+      'ip',
+      ['netns', 'exec', this.#host.namespace.name, process.execPath, PROGRAM, ...args, ...socket],
+      { reject: false, timeout: 30_000, input },
+    )
+    return { stdout, stderr, exitCode: exitCode ?? -1 }
+  }
+
+  /** A command's answer as JSON. */
+  async ask<T>(...args: readonly string[]): Promise<T> {
+    const { stdout, stderr, exitCode } = await this.command([...args, '--json'])
+    if (exitCode !== 0) throw new Error(`ringfence ${args.join(' ')}: exit ${exitCode}: ${stderr}${stdout}`)
+    return JSON.parse(stdout) as T
+  }
+
+  status(): Promise<StatusSnapshot> {
+    return this.ask<StatusSnapshot>('status')
+  }
+}
