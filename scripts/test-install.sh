@@ -167,8 +167,10 @@ try_install() {
 
   # Something that listens like a softswitch, under its name.
   inside cp /usr/bin/perl /usr/local/bin/kamailio
-  inside kamailio -MSocket -e \
-    'socket(S, PF_INET, SOCK_DGRAM, 0); bind(S, sockaddr_in(5080, INADDR_ANY)); sleep 3600' &
+  {
+    inside kamailio -MSocket -e \
+      'socket(S, PF_INET, SOCK_DGRAM, 0); bind(S, sockaddr_in(5080, INADDR_ANY)); sleep 3600' || true
+  } 2>/dev/null &
   # It ends with the namespaces, which is nothing to tell.
   disown
 
