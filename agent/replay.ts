@@ -51,7 +51,11 @@ export async function replayCaptures(
     onVerdict: (verdict) => options.write(options.json ? verdictLine(verdict) : verdictText(verdict)),
   })
   const ports = options.ports === 'any' ? 'any' : { udp: new Set(options.ports), tcp: new Set(options.ports) }
-  const pipeline = new Pipeline({ ports, onObservation: (observation) => detector.observe(observation) })
+  const pipeline = new Pipeline({
+    ports,
+    countFlood: (address, time) => detector.countFlood(address, time),
+    onObservation: (observation) => detector.observe(observation),
+  })
   let exitCode = 0
   for (const file of options.files) {
     const fault = await replayFile(file, pipeline)

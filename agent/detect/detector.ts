@@ -73,11 +73,26 @@ export class Detector {
         this.totals.sipMessages++
         return
       case 'malformed':
-        this.totals.sipMessages++
         this.totals.malformed++
+        if (observation.what !== 'observed') this.totals.sipMessages++
         this.#malformed(observation)
         return
     }
+  }
+
+  /**
+   * Counts a REGISTER of a source whose flood was just found to deserve a block, without looking into it: the kernel
+   * drops it anyway, and reading it would cost ten times as much. False where the source is none such.
+   */
+  countFlood(address: Address, time: EpochMilliseconds): boolean {
+    const record = this.sources.find(address)
+    if (!record || time - record.lastFloodBlockAt >= this.#policy.flood.within * 1000) return false
+    record.registers++
+    record.lastSeen = time
+    record.window.add(time)
+    this.totals.registers++
+    this.totals.sipMessages++
+    return true
   }
 
   /** Forgets what counts against a source, so that lifting its block is not undone by packets of before. */
@@ -87,6 +102,7 @@ export class Detector {
       record.window.clear()
       record.overSince = 0
       record.lastVerdictAt = 0
+      record.lastFloodBlockAt = 0
     }
     this.#ladder.pardon(sourcePrefixOf(address))
   }
@@ -97,13 +113,14 @@ export class Detector {
     if (!seen.retransmission) record.attempts++
     if (seen.answersOwnNonce) record.lastOwnNonce = seen.time
     if (seen.answersChallenge) record.lastChallengeAnswered = seen.time
-    remember(record, seen)
-    this.#count(record, seen.account, seen.time)
+    // Most sources of a flood are seen once, and the others say the same again and again.
+    if (record.registers > 1 && (record.registers < 64 || record.registers % 64 === 0)) remember(record, seen)
+    this.#count(record, seen)
   }
 
   /** A REGISTER that cannot be read costs the softswitch as much as one that can. */
   #malformed(seen: MalformedSeen): void {
-    if (!seen.register) {
+    if (seen.what !== 'register') {
       const known = this.sources.find(seen.source.address)
       if (known) known.malformed++
       return
@@ -112,15 +129,16 @@ export class Detector {
     const record = this.sources.seen(seen.source.address, seen.time)
     record.malformed++
     record.registers++
-    this.#count(record, '', seen.time)
+    this.#count(record, { time: seen.time, account: '' })
   }
 
-  #count(record: SourceRecord, account: string, at: EpochMilliseconds): void {
+  #count(record: SourceRecord, seen: { readonly time: EpochMilliseconds; readonly account: string }): void {
+    const at = seen.time
     record.window.add(at)
     if (record.window.total(at) < BUSY) record.phones = undefined
     else {
       record.phones ??= new DistinctCount()
-      record.phones.add(account)
+      record.phones.add(seen.account)
     }
     const verdict = judgeFlood(record, at, this.#policy)
     if (verdict) this.#options.onVerdict(verdict)
@@ -128,6 +146,7 @@ export class Detector {
 
   #exchange(ended: ExchangeEnded): void {
     const record = this.sources.seen(ended.source.address, ended.time)
+    remember(record, { account: ended.account, userAgent: '' })
     if (record.overSince !== 0) record.answersWhileOver++
     switch (ended.outcome) {
       case 'challenge':

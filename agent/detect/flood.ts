@@ -50,6 +50,7 @@ export function judgeFlood(
   const said = `${registers} REGISTERs in ${showDuration(within)}`
   const verdict = (action: Verdict['action'], why: string): Verdict => {
     record.lastVerdictAt = now
+    record.lastFloodBlockAt = action === 'block' ? now : 0
     return {
       time: now,
       name: 'register-flood',

@@ -35,6 +35,8 @@ export interface SourceRecord {
   /** About how many accounts it spoke for lately; kept once it is busy. */
   phones: DistinctCount | undefined
   lastVerdictAt: EpochMilliseconds
+  /** When its flood was last found to deserve a block. */
+  lastFloodBlockAt: EpochMilliseconds
   /** A few account names and User-Agents, for people. */
   readonly accounts: Set<string>
   readonly userAgents: Set<string>
@@ -118,17 +120,22 @@ export class SourceTable {
       answersWhileOver: 0,
       phones: undefined,
       lastVerdictAt: 0,
+      lastFloodBlockAt: 0,
       accounts: new Set(),
       userAgents: new Set(),
     }
   }
 }
 
-/** Remembers who a source said it is, a bounded few of them. */
-export function remember(record: SourceRecord, seen: { account: string; userAgent: string }): void {
-  const { account, userAgent } = seen
-  if (account !== '' && record.accounts.size < MOST_ACCOUNTS_NAMED)
-    record.accounts.add(account.slice(0, MOST_TEXT))
-  if (userAgent !== '' && record.userAgents.size < MOST_AGENTS_NAMED)
-    record.userAgents.add(userAgent.slice(0, MOST_TEXT))
+/** Remembers who a source said it is, a bounded few of them. What is not wanted is not even read. */
+export function remember(
+  record: SourceRecord,
+  seen: { readonly account: string; readonly userAgent: string },
+): void {
+  if (record.accounts.size < MOST_ACCOUNTS_NAMED && seen.account !== '') {
+    record.accounts.add(seen.account.slice(0, MOST_TEXT))
+  }
+  if (record.userAgents.size < MOST_AGENTS_NAMED && seen.userAgent !== '') {
+    record.userAgents.add(seen.userAgent.slice(0, MOST_TEXT))
+  }
 }

@@ -11,20 +11,22 @@ import {
   readGrantedExpires,
   readIssued,
   readTransaction,
+  type TransactionFields,
 } from './register-fields.ts'
+import { SeenRegister } from './seen-register.ts'
 
 /** A transaction is over after 32 s (64 × T1, RFC 3261 section 17.1.2.2). */
 const TRANSACTION_LIFETIME: Milliseconds = 32_000
 const MOST_TRANSACTIONS = 65_536
 /** Longer keys are hashed, so that a long Call-ID costs no more memory than a short one. */
 const LONGEST_KEY = 160
-const LONGEST_USER_AGENT = 128
 
 interface Transaction {
   readonly startedAt: EpochMilliseconds
   readonly source: Source
   readonly transport: Transport
-  readonly account: string
+  /** The To header: whom it speaks for is read only when an answer comes. */
+  readonly to: string
   /** The nonces that its credentials use; empty for a bare REGISTER. */
   readonly nonces: readonly string[]
   readonly provesPath: boolean
@@ -72,22 +74,21 @@ export class Exchanges {
 
   #request(seen: SeenMessage, request: SipRequest): Observation {
     const { time, source, transport } = seen
-    const transaction = readTransaction(request)
-    const account = readAccount(request)
     const nonces = readAnsweredNonces(request)
     const ownNonce = nonces.some((nonce) => this.nonces.provesPath(nonce, source.address))
     const challenged = nonces.some((nonce) => this.nonces.wasIssuedTo(nonce, source.address))
+    const transaction = readTransaction(request)
     let retransmission = false
     if (transaction) {
       this.#transactions.sweep((known) => time - known.startedAt > TRANSACTION_LIFETIME)
       const key = keyOf(source.address, transaction)
-      retransmission = this.#transactions.get(key) !== undefined
+      retransmission = this.#transactions.has(key)
       if (!retransmission) {
         this.#transactions.set(key, {
           startedAt: time,
           source,
           transport,
-          account,
+          to: request.first('to') ?? '',
           nonces,
           // A TCP handshake needs the answers to arrive, which a forger's never do.
           provesPath: transport === 'tcp' || ownNonce,
@@ -95,17 +96,11 @@ export class Exchanges {
         })
       }
     }
-    return {
-      kind: 'register',
-      time,
-      source,
-      transport,
-      account,
-      userAgent: (request.first('user-agent') ?? '').slice(0, LONGEST_USER_AGENT),
+    return new SeenRegister(seen, request, {
       retransmission,
       answersOwnNonce: ownNonce,
       answersChallenge: challenged,
-    }
+    })
   }
 
   #response(seen: SeenMessage, response: SipResponse): Observation | undefined {
@@ -118,15 +113,17 @@ export class Exchanges {
     if (!known || known.ended || response.status < 200) return undefined
     known.ended = true
     const stale = challenges.some((challenge) => challenge.stale)
-    const outcome = this.#outcome(known, response.status, stale)
+    const account = readAccount(known.to)
+    const user = { account, address: known.source.address }
+    const outcome = this.#outcome(known, response.status, { stale, user })
     let grade: Grade = known.provesPath ? 'path' : 'packet'
     let grantedExpires: Seconds = 0
     if (outcome === 'success') {
       grantedExpires = readGrantedExpires(response)
-      for (const nonce of known.nonces) this.nonces.succeeded(nonce, userOf(known))
+      for (const nonce of known.nonces) this.nonces.succeeded(nonce, user)
       if (known.provesPath && known.nonces.length > 0) grade = 'account'
     }
-    const { source, transport, account } = known
+    const { source, transport } = known
     return {
       kind: 'exchange',
       time: seen.time,
@@ -140,14 +137,18 @@ export class Exchanges {
     }
   }
 
-  #outcome(known: Transaction, status: number, stale: boolean): ExchangeOutcome {
+  #outcome(
+    known: Transaction,
+    status: number,
+    { stale, user }: { stale: boolean; user: NonceUser },
+  ): ExchangeOutcome {
     const bare = known.nonces.length === 0
     if (status < 300) return 'success'
     if (status < 400) return 'redirect'
     if (status === 401 || status === 407) {
       if (bare) return 'challenge'
       // Many softswitches do not say stale: a nonce that was good once and is refused now went stale.
-      const wasGood = known.nonces.some((nonce) => this.nonces.wasGoodFor(nonce, userOf(known)))
+      const wasGood = known.nonces.some((nonce) => this.nonces.wasGoodFor(nonce, user))
       return stale || wasGood ? 'stale' : 'failure'
     }
     if (status === 403 || status === 404) return bare ? 'refused' : 'failure'
@@ -156,14 +157,7 @@ export class Exchanges {
   }
 }
 
-function keyOf(
-  client: Address,
-  { callId, cseq, branch }: { callId: string; cseq: number; branch: string },
-): string {
+function keyOf(client: Address, { callId, cseq, branch }: TransactionFields): string {
   const key = `${client} ${cseq} ${branch} ${callId}`
   return key.length <= LONGEST_KEY ? key : createHash('sha1').update(key).digest('base64')
-}
-
-function userOf({ account, source }: Transaction): NonceUser {
-  return { account, address: source.address }
 }

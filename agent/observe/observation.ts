@@ -68,8 +68,11 @@ export interface MalformedSeen {
   readonly time: EpochMilliseconds
   readonly source: Source
   readonly fault: SipFault
-  /** It was a REGISTER as far as it could be read. */
-  readonly register: boolean
+  /**
+   * `register`: a REGISTER as far as it could be read. `observed`: it could be read but for its body, and was
+   * observed as the message that it is besides.
+   */
+  readonly what: 'register' | 'observed' | 'other'
 }
 
 export type Observation = RegisterSeen | ExchangeEnded | SipSeen | MalformedSeen

@@ -8,7 +8,6 @@ import {
 import { readCSeq } from '../../registrar/sip/read-cseq.ts'
 import { readExpires } from '../../registrar/sip/read-expires.ts'
 import { aorOf, readUri } from '../../registrar/sip/read-uri.ts'
-import { readVia } from '../../registrar/sip/read-via.ts'
 
 /** More Authorization headers than realms that a phone could have are passed over. */
 const MOST_CREDENTIALS = 4
@@ -17,29 +16,42 @@ const USUAL_EXPIRES: Seconds = 3600
 
 export interface TransactionFields {
   readonly callId: string
-  readonly cseq: number
+  /** The number as it is written, where it is none that can be read: Kamailio answers those too. */
+  readonly cseq: number | string
   readonly method: string
   /** Empty where the client sent none (RFC 2543). */
   readonly branch: string
 }
 
-/** What tells one transaction of a client from another; undefined where Call-ID or CSeq cannot be read. */
+/** What tells one transaction of a client from another; undefined where Call-ID or CSeq are missing. */
 export function readTransaction(message: SipMessage): TransactionFields | undefined {
   const callId = message.first('call-id')
-  const cseq = readCSeq(message.first('cseq'))
-  if (callId === undefined || !cseq.ok) return undefined
-  const via = readVia(message.first('via'))
-  return {
-    callId,
-    cseq: cseq.value.number,
-    method: cseq.value.method,
-    branch: (via.ok && via.value.branch) || '',
-  }
+  const written = message.first('cseq')
+  if (callId === undefined || written === undefined) return undefined
+  const cseq = readCSeq(written)
+  const branch = branchOf(message.first('via') ?? '')
+  if (cseq.ok) return { callId, cseq: cseq.value.number, method: cseq.value.method, branch }
+  const blank = written.lastIndexOf(' ')
+  return { callId, cseq: written.slice(0, blank), method: written.slice(blank + 1), branch }
 }
 
-/** Whom a REGISTER speaks for: `user@host` of To; empty where it cannot be read. */
-export function readAccount(request: SipRequest): string {
-  const to = readAddress(request.first('to'))
+/**
+ * The branch of the top Via. An answer carries it as it was sent, so it need not be understood to be compared, and
+ * reading all of a Via costs more than the rest of a REGISTER.
+ */
+function branchOf(via: string): string {
+  const start = via.indexOf('branch=')
+  if (start < 0) return ''
+  let end = start + 7
+  while (end < via.length && !ENDS_BRANCH.has(via.charCodeAt(end))) end++
+  return via.slice(start + 7, end)
+}
+
+const ENDS_BRANCH: ReadonlySet<number> = new Set([...';, \t'].map((char) => char.charCodeAt(0)))
+
+/** Whom a REGISTER with this To header speaks for: `user@host`; empty where it cannot be read. */
+export function readAccount(toHeader: string): string {
+  const to = readAddress(toHeader)
   if (!to.ok) return ''
   const uri = readUri(to.value.uri)
   return uri.ok ? aorOf(uri.value) : ''
@@ -82,5 +94,8 @@ export function readGrantedExpires(response: SipResponse): Seconds {
 }
 
 function headersOf(message: SipMessage, ...names: readonly [string, string]): readonly string[] {
-  return names.flatMap((name) => message.all(name)).slice(0, MOST_CREDENTIALS)
+  const [own, proxy] = names
+  const values = message.all(own)
+  const others = message.all(proxy)
+  return (others.length === 0 ? values : [...values, ...others]).slice(0, MOST_CREDENTIALS)
 }

@@ -6,7 +6,7 @@ import type { Frame } from '../capture/frame.ts'
 import { decodeFrame } from '../decode/decode-frame.ts'
 import { IpFragments } from '../decode/ip-fragments.ts'
 import type { TcpSegment, UdpDatagram } from '../decode/packet.ts'
-import { Exchanges } from '../observe/exchanges.ts'
+import { Exchanges, type SeenMessage } from '../observe/exchanges.ts'
 import type { Observation, Transport } from '../observe/observation.ts'
 import { SipStreams } from './sip-streams.ts'
 
@@ -18,6 +18,8 @@ export interface PipelineOptions {
    * Undefined where nobody knows, as in a capture of somebody else's network: then every REGISTER counts.
    */
   readonly isProtected?: (address: Address) => boolean
+  /** Asked before a REGISTER over UDP is read: whether it is counted already and need not be. */
+  readonly countFlood?: (address: Address, time: EpochMilliseconds) => boolean
   readonly onObservation: (observation: Observation) => void
 }
 
@@ -62,7 +64,12 @@ export class Pipeline {
   }
 
   #datagram(datagram: UdpDatagram): void {
-    if (datagram.payload.length === 0) return
+    const { payload, source, destination, time } = datagram
+    if (payload.length === 0) return
+    const { countFlood } = this.#options
+    if (countFlood && startsWithRegister(payload) && this.#isServed(source, destination)) {
+      if (countFlood(source, time)) return
+    }
     this.#reading(
       datagram.time,
       'udp',
@@ -80,30 +87,29 @@ export class Pipeline {
     reading: SipReading,
   ): void {
     switch (reading.kind) {
-      case 'message': {
-        const { message } = reading
-        const client = message.kind === 'request' ? source : destination
-        const server = message.kind === 'request' ? destination : source
-        if (!this.#isServed(client.address, server.address)) return
-        for (const observation of this.exchanges.observe({ time, transport, source, destination, message })) {
-          this.#options.onObservation(observation)
-        }
+      case 'message':
+        this.#message({ time, transport, source, destination, message: reading.message })
+        return
+      case 'malformed': {
+        const { message, method, fault } = reading
+        if (message) this.#message({ time, transport, source, destination, message })
+        if (!this.#isServed(source.address, destination.address)) return
+        const what = message ? 'observed' : method === 'REGISTER' ? 'register' : 'other'
+        this.#options.onObservation({ kind: 'malformed', time, source, fault, what })
         return
       }
-      case 'malformed':
-        if (!this.#isServed(source.address, destination.address)) return
-        this.#options.onObservation({
-          kind: 'malformed',
-          time,
-          source,
-          fault: reading.fault,
-          register: reading.method === 'REGISTER',
-        })
-        return
       case 'keepalive':
       case 'not-sip':
         return
     }
+  }
+
+  #message(seen: SeenMessage): void {
+    const { message, source, destination } = seen
+    const client = message.kind === 'request' ? source : destination
+    const server = message.kind === 'request' ? destination : source
+    if (!this.#isServed(client.address, server.address)) return
+    for (const observation of this.exchanges.observe(seen)) this.#options.onObservation(observation)
   }
 
   #isServed(client: Address, server: Address): boolean {
@@ -117,3 +123,10 @@ export class Pipeline {
     return ports[transport].has(packet.sourcePort) || ports[transport].has(packet.destinationPort)
   }
 }
+
+function startsWithRegister(payload: Buffer): boolean {
+  return payload.length > 8 && payload.readUInt32BE(0) === REGI && payload.readUInt32BE(4) === STER
+}
+
+const REGI = 0x52454749
+const STER = 0x53544552

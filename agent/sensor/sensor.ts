@@ -47,6 +47,7 @@ export class Sensor {
     this.#pipeline = new Pipeline({
       ports: { udp: new Set(settings.udpPorts), tcp: new Set(settings.tcpPorts) },
       isProtected: protectedAddresses(settings.destinations),
+      countFlood: (address, time) => this.#detector.countFlood(address, time),
       onObservation: (observation) => this.#detector.observe(observation),
     })
     this.#captures = settings.interfaces.map((name) => this.#watch(name, settings))

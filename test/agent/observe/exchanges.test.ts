@@ -95,6 +95,24 @@ class Talk {
   }
 }
 
+/** A REGISTER with what is read of it only when asked for. */
+function plain(observation: Observation | undefined) {
+  if (observation?.kind !== 'register') return observation
+  const { kind, time, source, transport, account, userAgent } = observation
+  const { retransmission, answersOwnNonce, answersChallenge } = observation
+  return {
+    kind,
+    time,
+    source,
+    transport,
+    account,
+    userAgent,
+    retransmission,
+    answersOwnNonce,
+    answersChallenge,
+  }
+}
+
 function ended(exchange: ExchangeEnded | undefined) {
   return exchange && [exchange.outcome, exchange.grade, exchange.grantedExpires]
 }
@@ -102,7 +120,7 @@ function ended(exchange: ExchangeEnded | undefined) {
 describe('an exchange', () => {
   it('of a phone that registers is a challenge and then a success that proves the account', () => {
     const talk = new Talk()
-    expect(talk.request()[0]).toEqual({
+    expect(plain(talk.request()[0])).toEqual({
       kind: 'register',
       time: START + 1,
       source: PHONE,
