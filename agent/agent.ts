@@ -136,6 +136,7 @@ export class Agent {
       setInterval(readHost, HOST_INTERVAL),
       setInterval(() => this.#tidy(), TIDY_INTERVAL),
       setInterval(() => this.#plane.refreshCounters(), HOST_INTERVAL),
+      setInterval(() => this.#keep(() => this.#o.journal.flush()), HOST_INTERVAL),
     ]
   }
 

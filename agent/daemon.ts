@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildApi } from '../dashboard/api/app.ts'
 import { ListenError, listenOnSocket, listenOnWeb } from '../dashboard/api/listen.ts'
 import { loadOrCreatePassword, PasswordFileError } from '../dashboard/api/password.ts'
 import { Agent } from './agent.ts'
+import { readPackageVersion } from './cli/version.ts'
 import type { Config } from './config/config.ts'
 import { ConfigRefused } from './config/problem.ts'
 import { loadConfig } from './config/read-config.ts'
@@ -32,7 +32,7 @@ export async function runDaemon(options: { readonly configFile: string }): Promi
 
 async function run(configFile: string, log: ReturnType<typeof openLog>): Promise<number> {
   const config = loadConfig(configFile)
-  const version = readVersion()
+  const version = readPackageVersion()
   const { journal, notice } = openJournal({ file: join(config.data, 'ringfence.db'), now: Date.now })
   if (notice) log.warn(notice)
   const agent = new Agent({ config, journal, log, version, clock: Date.now })
@@ -121,19 +121,6 @@ function isExpected(error: unknown): error is Error {
     error instanceof ListenError ||
     error instanceof PasswordFileError
   )
-}
-
-/** The package's folder: two above this file when built (dist/agent), one when run from source. */
-function packageFile(name: string): string {
-  for (const up of ['..', '../..']) {
-    const file = fileURLToPath(new URL(`${up}/${name}`, import.meta.url))
-    if (existsSync(file)) return file
-  }
-  throw new Error(`the installation is not whole: ${name} is missing`)
-}
-
-export function readVersion(): string {
-  return (JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string }).version
 }
 
 function webRoot(): string {

@@ -41,6 +41,8 @@ export class Decisions {
   journalFailures = 0
   readonly #options: DecisionsOptions
   readonly #standing = new Map<string, Decision>()
+  /** The same block is the same object each time, by which the rules engine knows cheaply what has not changed. */
+  readonly #blocks = new WeakMap<Decision, Block>()
   #operatorAllow: readonly AllowEntry[]
   #configuredAllow: readonly Prefix[]
   #nextExpiry: EpochMilliseconds = 0
@@ -193,12 +195,18 @@ export class Decisions {
   blocks(): Block[] {
     this.#expire()
     const blocks = new Map<string, Block>()
-    for (const { target, scope, until } of this.#standing.values()) {
+    for (const decision of this.#standing.values()) {
+      const { target, scope, until } = decision
       if (target.kind !== 'prefix') continue
       const key = `${scope} ${target.prefix}`
       const other = blocks.get(key)
       if (other && (other.until === null || (until !== null && other.until >= until))) continue
-      blocks.set(key, { target: target.prefix, scope, until })
+      let block = this.#blocks.get(decision)
+      if (!block) {
+        block = { target: target.prefix, scope, until }
+        this.#blocks.set(decision, block)
+      }
+      blocks.set(key, block)
     }
     return [...blocks.values()]
   }

@@ -63,21 +63,9 @@ export interface AuditEntry {
   readonly target: string
 }
 
-export interface JournalAccount {
-  readonly user: string
-  /** H(user:realm:password), lower-case hex. */
-  readonly ha1: { readonly md5: string; readonly sha256: string }
-}
-
 /** A source that registered successfully: at the moment `at`, with a binding until `until`. */
 export interface KnownSource {
   readonly source: Prefix
   readonly at: EpochMilliseconds
   readonly until: EpochMilliseconds
-}
-
-/** A row of the registrar's bindings: what is in it is the registrar's own affair (plain JSON). */
-export interface BindingRow {
-  readonly key: string
-  readonly value: unknown
 }

@@ -1,15 +1,6 @@
 import type { Address, Prefix } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
-import type {
-  AllowEntry,
-  AuditEntry,
-  BindingRow,
-  Decision,
-  JournalAccount,
-  KnownSource,
-  NewDecision,
-  VerdictEntry,
-} from './entries.ts'
+import type { AllowEntry, AuditEntry, Decision, KnownSource, NewDecision, VerdictEntry } from './entries.ts'
 
 /**
  * What the daemon remembers over a restart. Every method is synchronous, bounded in time (a locked database is
@@ -45,16 +36,6 @@ export interface Journal {
   audit(entry: AuditEntry): void
   /** Newest first. */
   listAudit(options: { readonly limit: number }): readonly AuditEntry[]
-
-  /** Adds an account or replaces the one of that user. */
-  putAccount(account: JournalAccount): void
-  removeAccount(user: string): JournalAccount | undefined
-  listAccounts(): readonly JournalAccount[]
-
-  replaceBindings(rows: readonly BindingRow[]): void
-  putBinding(row: BindingRow): void
-  deleteBinding(key: string): void
-  listBindings(): readonly BindingRow[]
 
   /** Held back and written in batches: by `flush`, `tidy`, `close`, or when 1,000 wait. */
   rememberSuccess(

@@ -58,10 +58,6 @@ const STEPS: readonly string[] = [
   ) STRICT;
   CREATE INDEX audit_time ON audit (time);
 
-  CREATE TABLE accounts (user TEXT PRIMARY KEY, md5 TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT, WITHOUT ROWID;
-
-  CREATE TABLE bindings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-
   CREATE TABLE known_sources (source TEXT PRIMARY KEY, at REAL NOT NULL, until REAL NOT NULL) STRICT, WITHOUT ROWID;
   -- Holds whole rows, so that all sources since a moment are read in one sweep.
   CREATE INDEX known_sources_at ON known_sources (at, until);

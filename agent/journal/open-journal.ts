@@ -8,7 +8,7 @@ import { guarded, journalErrorOf } from './guard.ts'
 import { type Journal, JournalError } from './journal.ts'
 import { knownSourcesTable } from './known-sources.ts'
 import { migrate } from './migrations.ts'
-import { auditTable, operatorTables, registrarTables } from './small-tables.ts'
+import { auditTable, operatorTables } from './small-tables.ts'
 import { verdictsTable } from './verdicts.ts'
 
 export interface JournalOptions {
@@ -102,7 +102,6 @@ function tablesOf(database: Database, bounds: JournalBounds): Journal {
     ...sources,
     ...audit,
     ...operatorTables(database),
-    ...registrarTables(database),
     flush,
     tidy(now) {
       flush()
