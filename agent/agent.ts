@@ -5,7 +5,7 @@ import type { Clock, Milliseconds } from '../registrar/net/time.ts'
 import { RulesEngine } from '../rules/engine.ts'
 import { ImaginedKernel } from '../rules/imagined-kernel.ts'
 import { IptablesKernel } from '../rules/iptables-kernel.ts'
-import { removeEverything } from '../rules/remove-everything.ts'
+import { removeFromEveryBackend } from '../rules/remove-everything.ts'
 import type { Config } from './config/config.ts'
 import { AgentControlPlane, type SensorView } from './control/control-plane.ts'
 import { Picture } from './control/picture.ts'
@@ -114,9 +114,11 @@ export class Agent {
         this.#desire()
       },
       removeRules: async () => {
-        const removed = await this.#engine.off()
-        // An observing daemon has nothing in the kernel, but one that enforced before it may have left its rules.
-        return imagined ? removeLeftovers() : removed
+        // An observing daemon has nothing in the kernel, and one that enforces may find its sets held by chains of
+        // the other kind of iptables: whatever is left of ours goes.
+        const removed = await this.#engine.off().catch(() => [])
+        const leftovers = await removeFromEveryBackend()
+        return imagined ? leftovers : [...removed, ...leftovers]
       },
       wouldHaveDone: () =>
         imagined?.actions().map(({ at, text }) => `${new Date(at).toISOString()} ${text}`) ?? [],
@@ -280,15 +282,6 @@ export class Agent {
       this.#decisions.journalFailures++
       if (this.#logGate.ask().write) this.#o.log.error(error instanceof Error ? error.message : String(error))
     }
-  }
-}
-
-async function removeLeftovers(): Promise<readonly string[]> {
-  const kernel = new IptablesKernel()
-  try {
-    return await removeEverything(kernel)
-  } finally {
-    await kernel.close()
   }
 }
 

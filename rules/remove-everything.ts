@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { IptablesKernel } from './iptables-kernel.ts'
 import { type Kernel, KernelError } from './kernel.ts'
 import { SETS } from './names.ts'
 import { renderRemoval } from './plan-chains.ts'
@@ -11,6 +13,49 @@ const PAUSE = 50
  * Gives the names removed; none the second time. Works without a daemon; close the kernel afterwards.
  */
 export async function removeEverything(kernel: Kernel): Promise<readonly string[]> {
+  const chains = await removeChains(kernel)
+  return [...chains, ...(await removeSets(kernel))]
+}
+
+/**
+ * The same on this host for both kinds of iptables: whoever switched from one to the other has our chains in both,
+ * and sets that a chain of either holds cannot go.
+ */
+export async function removeFromEveryBackend(): Promise<readonly string[]> {
+  const removed: string[] = []
+  const backends: ('iptables' | 'iptables-nft' | 'iptables-legacy')[] = ['iptables', 'iptables-nft']
+  // To ask for the legacy tables would make them where there are none.
+  if (await hasLegacyTables()) backends.push('iptables-legacy')
+  let last: IptablesKernel | undefined
+  for (const iptables of backends) {
+    const kernel = new IptablesKernel({ iptables })
+    try {
+      removed.push(...(await removeChains(kernel)))
+      await last?.close()
+      last = kernel
+    } catch (error) {
+      await kernel.close()
+      const isAbsent =
+        error instanceof KernelError && error.kind === 'missing-program' && iptables !== 'iptables'
+      if (!isAbsent) throw error
+    }
+  }
+  try {
+    return [...new Set(removed), ...(last ? await removeSets(last) : [])]
+  } finally {
+    await last?.close()
+  }
+}
+
+async function hasLegacyTables(): Promise<boolean> {
+  for (const file of ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names']) {
+    const names = await readFile(file, 'utf8').catch(() => '')
+    if (names.split('\n').includes('raw')) return true
+  }
+  return false
+}
+
+async function removeChains(kernel: Kernel): Promise<readonly string[]> {
   const observed = await kernel.observe({ elements: false })
   const removed: string[] = []
   for (const family of [4, 6] as const) {
@@ -20,9 +65,14 @@ export async function removeEverything(kernel: Kernel): Promise<readonly string[
     await kernel.applyChains(family, text)
     removed.push(...[...chains.own.keys()].map((name) => `${name} (IPv${family})`))
   }
-  const names = SETS.filter(({ name }) => observed.sets.has(name)).map(({ name }) => name)
+  return removed
+}
+
+async function removeSets(kernel: Kernel): Promise<readonly string[]> {
+  const { sets } = await kernel.observe({ elements: false })
+  const names = SETS.filter(({ name }) => sets.has(name)).map(({ name }) => name)
   await destroySets(kernel, names)
-  return [...removed, ...names]
+  return names
 }
 
 /** Destroys own sets, patiently. No chain may hold them any more. */

@@ -64,17 +64,13 @@ async function readInput(limit: number): Promise<string | undefined> {
 }
 
 async function removeEverything(): Promise<readonly string[]> {
-  const { IptablesKernel } = await import('../../rules/iptables-kernel.ts')
   const { KernelError } = await import('../../rules/kernel.ts')
-  const rules = await import('../../rules/remove-everything.ts')
-  const kernel = new IptablesKernel()
+  const { removeFromEveryBackend } = await import('../../rules/remove-everything.ts')
   try {
-    return await rules.removeEverything(kernel)
+    return await removeFromEveryBackend()
   } catch (error) {
     if (!(error instanceof KernelError)) throw error
     const exitCode = error.kind === 'not-permitted' ? EXIT.permission : EXIT.failed
     throw new CliFailure(exitCode, error.kind, error.message)
-  } finally {
-    await kernel.close()
   }
 }

@@ -24,6 +24,7 @@ import {
 } from '../../registrar/net/address.ts'
 import type { Clock, EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import type { RulesEngine } from '../../rules/engine.ts'
+import { KernelError } from '../../rules/kernel.ts'
 import type { KernelCounters } from '../../rules/status.ts'
 import type { Config } from '../config/config.ts'
 import type { Decisions } from '../decide/decisions.ts'
@@ -327,7 +328,9 @@ export class AgentControlPlane implements ControlPlane {
   async off(order: { readonly by: string }): Promise<{ readonly removed: readonly string[] }> {
     this.#audit(order.by, 'off', '')
     this.#off = true
-    const removed = await this.#o.removeRules()
+    const removed = await this.#o.removeRules().catch((error: unknown) => {
+      throw error instanceof KernelError ? new OrderRefused('unavailable', error.message) : error
+    })
     this.changed()
     return { removed }
   }

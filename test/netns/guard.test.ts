@@ -277,3 +277,29 @@ describe.runIf(able)('in observe mode', () => {
     expect(await kernelText(server)).toBe(before)
   })
 })
+
+describe.runIf(able)('off, after a change from one kind of iptables to the other', () => {
+  const stage = new Stage()
+  afterAll(() => stage.remove())
+
+  it('takes away what both kinds hold', async () => {
+    await stage.create()
+    const server = await stage.addHost('switch', SERVER)
+    const ringfence = new Ringfence(stage, server, SETTINGS)
+    await ringfence.start()
+    await ringfence.stop()
+    // What the other kind would hold, had the host been switched: our chains again, with a rule that holds a set.
+    const other = (await server.namespace.run('iptables', '--version')).includes('nf_tables')
+      ? 'legacy'
+      : 'nft'
+    const rules =
+      '*raw\n:RINGFENCE - [0:0]\n-A PREROUTING -j RINGFENCE\n-A RINGFENCE -m set --match-set rf-sip4 src -j DROP\nCOMMIT\n'
+    await server.namespace.feed(rules, `iptables-${other}-restore`, '--noflush')
+    const off = await ringfence.command(['off'])
+    expect({ exitCode: off.exitCode, stderr: off.stderr }).toEqual({ exitCode: 0, stderr: '' })
+    expect(await server.namespace.run('ipset', 'list', '-n')).toBe('')
+    for (const kind of ['nft', 'legacy']) {
+      expect(await server.namespace.run(`iptables-${kind}-save`, '-t', 'raw')).not.toContain('RINGFENCE')
+    }
+  })
+})

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import type { Running } from './running.ts'
 import type { Stage, StageHost } from './stage.ts'
 
-/** The same REGISTER again and again, by trafgen: bounded in packets and rate. */
+/** The same REGISTER again and again, by trafgen: bounded in packets and rate. It sends those of a second in one go. */
 export async function startFlood(
   stage: Stage,
   from: StageHost,
@@ -50,12 +50,15 @@ function bytesOf(text: string): string {
   return [...Buffer.from(text)].join(', ')
 }
 
-/** Guesses a password with svcrack; the right one, `pwUSER`, is the last of `words`. */
+/**
+ * Guesses a password with svcrack; the right one, `pwUSER`, is the last of `words`. It sends a hundred packets a
+ * second of which the kernel's limit lets five through, or one each `pause` seconds.
+ */
 export function startGuessing(
   stage: Stage,
   from: StageHost,
   server: string,
-  options: { user: number; words: number; port?: number },
+  options: { user: number; words: number; port?: number; pause?: number },
 ): Running {
   const file = stage.path(`words-${from.address}-${options.user}.txt`)
   const wrong = Array.from({ length: options.words - 1 }, (_, i) => `wrong${i}`)
@@ -67,7 +70,8 @@ export function startGuessing(
     file,
     '-p',
     String(options.port ?? 5060),
-    '--maximumtime=8',
+    '--maximumtime=5',
+    ...(options.pause === undefined ? [] : ['-t', String(options.pause)]),
     server,
   ]
   return stage.start(from, 'svcrack', args)

@@ -6,7 +6,9 @@ import type { Running } from './running.ts'
 import { eventually } from './running.ts'
 import type { Stage, StageHost } from './stage.ts'
 
-const PROGRAM = fileURLToPath(new URL('../../dist/agent/cli/main.js', import.meta.url))
+/** The build in `dist`, or another one, as that of an installation. */
+const PROGRAM =
+  process.env.RINGFENCE_PROGRAM ?? fileURLToPath(new URL('../../dist/agent/cli/main.js', import.meta.url))
 
 /** Ringfence as it is installed, on a host of the stage: the built program, its daemon and its command line. */
 export class Ringfence {
