@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { ControlPlane } from '../dashboard/api/control-plane.ts'
 import { sourcePrefixOf } from '../registrar/net/address.ts'
 import type { Clock, Milliseconds } from '../registrar/net/time.ts'
+import { DesiredStateError } from '../rules/check-desired-state.ts'
 import { RulesEngine } from '../rules/engine.ts'
 import { ImaginedKernel } from '../rules/imagined-kernel.ts'
 import { IptablesKernel } from '../rules/iptables-kernel.ts'
@@ -175,13 +176,18 @@ export class Agent {
 
   #desire(): void {
     if (!this.#started) return
-    this.#engine.setDesired(
-      buildDesiredState({
-        config: this.#config,
-        decisions: this.#decisions,
-        sipEnforced: this.#sipEnforced(),
-      }),
-    )
+    const state = buildDesiredState({
+      config: this.#config,
+      decisions: this.#decisions,
+      sipEnforced: this.#sipEnforced(),
+    })
+    try {
+      this.#engine.setDesired(state)
+    } catch (error) {
+      if (!(error instanceof DesiredStateError)) throw error
+      // What stood before still stands in the kernel.
+      this.#o.log.error(`the rules cannot be changed: ${error.message}`)
+    }
     this.#plane.changed()
   }
 

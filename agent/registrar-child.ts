@@ -49,7 +49,11 @@ export class RegistrarChild implements RegistrarDoor {
       script: new URL(`../registrar/main${extname(import.meta.url)}`, import.meta.url),
       greeting: () => ({ type: 'start', settings: this.#settings() }),
       onMessage: (message) => this.#take(message),
-      onStarting: () => this.#is({ state: 'failed', detail: 'the registrar is starting' }),
+      onStarting: () => {
+        // Where it failed before, the reason stays until it runs: it may be tried for hours while a port is taken.
+        if (this.#status.state === 'failed') return
+        this.#is({ state: 'starting', detail: 'the registrar is starting' })
+      },
       onEnded: (detail) => {
         this.#questions.giveUp()
         // What it said itself tells more than how it ended.

@@ -439,6 +439,11 @@ export class AgentControlPlane implements ControlPlane {
         `The journal could not take ${this.#o.decisions.journalFailures} changes: look at the disk.`,
       )
     }
+    if (this.#o.decisions.refusedFull > 0) {
+      faults.push(
+        `${this.#o.decisions.refusedFull} verdicts found no place among ${this.#o.decisions.size} decisions.`,
+      )
+    }
     return this.#o.picture.state(now, {
       mode: this.#o.config().mode,
       off: this.#off,

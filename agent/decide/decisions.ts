@@ -41,8 +41,8 @@ export class Decisions {
   journalFailures = 0
   readonly #options: DecisionsOptions
   readonly #standing = new Map<string, Decision>()
-  /** The same block is the same object each time, by which the rules engine knows cheaply what has not changed. */
-  readonly #blocks = new WeakMap<Decision, Block>()
+  /** What the kernel should block, by scope and prefix; an unchanged block stays the same object. */
+  readonly #blocks = new Map<string, Block>()
   #operatorAllow: readonly AllowEntry[]
   #configuredAllow: readonly Prefix[]
   #nextExpiry: EpochMilliseconds = 0
@@ -52,15 +52,14 @@ export class Decisions {
     this.#options = options
     this.#configuredAllow = options.configuredAllow
     this.#operatorAllow = options.journal.listAllow()
-    for (const decision of options.journal.standingDecisions(options.clock())) {
-      if (!this.#standing.has(keyOf(decision))) this.#standing.set(keyOf(decision), decision)
-    }
+    for (const decision of [...options.journal.standingDecisions(options.clock())].reverse())
+      this.#put(decision)
   }
 
   /** Newest first; those that ran out are gone. */
   standing(): Decision[] {
     this.#expire()
-    return [...this.#standing.values()].sort((a, b) => b.since - a.since || b.id - a.id)
+    return [...this.#standing.values()].reverse()
   }
 
   get size(): number {
@@ -194,21 +193,7 @@ export class Decisions {
   /** The blocks that the kernel should hold. A suspension of a whole source is a block of scope register. */
   blocks(): Block[] {
     this.#expire()
-    const blocks = new Map<string, Block>()
-    for (const decision of this.#standing.values()) {
-      const { target, scope, until } = decision
-      if (target.kind !== 'prefix') continue
-      const key = `${scope} ${target.prefix}`
-      const other = blocks.get(key)
-      if (other && (other.until === null || (until !== null && other.until >= until))) continue
-      let block = this.#blocks.get(decision)
-      if (!block) {
-        block = { target: target.prefix, scope, until }
-        this.#blocks.set(decision, block)
-      }
-      blocks.set(key, block)
-    }
-    return [...blocks.values()]
+    return [...this.#blocks.values()]
   }
 
   /** The suspended ports that the kernel should hold. */
@@ -235,9 +220,37 @@ export class Decisions {
   }
 
   #keep(decision: Decision): void {
+    this.#put(decision)
+    this.#options.onChange()
+  }
+
+  #put(decision: Decision): void {
     this.#standing.set(keyOf(decision), decision)
     if (decision.until !== null) this.#nextExpiry = Math.min(this.#nextExpiry, decision.until)
-    this.#options.onChange()
+    this.#updateBlock(decision)
+  }
+
+  #delete(key: string, decision: Decision): void {
+    this.#standing.delete(key)
+    this.#updateBlock(decision)
+  }
+
+  /** The kernel's block of this target lasts as long as the longest decision that asks for it. */
+  #updateBlock({ target, scope }: Decision): void {
+    if (target.kind !== 'prefix') return
+    const asking = (['block', 'suspend'] as const)
+      .map((kind) => this.#standing.get(keyOf({ kind, target, scope })))
+      .filter((decision) => decision !== undefined)
+    const key = `${scope} ${target.prefix}`
+    const [first, second] = asking
+    if (!first) {
+      this.#blocks.delete(key)
+      return
+    }
+    const until = second ? later(first.until, second.until) : first.until
+    if (this.#blocks.get(key)?.until !== until || !this.#blocks.has(key)) {
+      this.#blocks.set(key, { target: target.prefix, scope, until })
+    }
   }
 
   #end(isMeant: (decision: Decision) => boolean, who: string): Decision[] {
@@ -248,7 +261,7 @@ export class Decisions {
       this.#write(() =>
         this.#options.journal.endDecision(decision.id, { at: this.#options.clock(), by: who }),
       )
-      this.#standing.delete(key)
+      this.#delete(key, decision)
       ended.push(decision)
     }
     if (ended.length > 0) this.#options.onChange()
@@ -270,12 +283,17 @@ export class Decisions {
     const now = this.#options.clock()
     if (now < this.#nextExpiry) return
     this.#nextExpiry = Number.POSITIVE_INFINITY
-    for (const [key, { until }] of this.#standing) {
-      if (until === null) continue
-      if (until <= now) this.#standing.delete(key)
-      else this.#nextExpiry = Math.min(this.#nextExpiry, until)
+    for (const [key, decision] of this.#standing) {
+      if (decision.until === null) continue
+      if (decision.until <= now) this.#delete(key, decision)
+      else this.#nextExpiry = Math.min(this.#nextExpiry, decision.until)
     }
   }
+}
+
+/** Null is for ever. */
+function later(a: EpochMilliseconds | null, b: EpochMilliseconds | null): EpochMilliseconds | null {
+  return a === null || b === null ? null : Math.max(a, b)
 }
 
 function keyOf({ kind, target, scope }: Pick<NewDecision, 'kind' | 'target' | 'scope'>): string {

@@ -1,0 +1,207 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { Decisions } from '../../../agent/decide/decisions.ts'
+import type { Verdict } from '../../../agent/detect/verdict.ts'
+import { type Journal, JournalError } from '../../../agent/journal/journal.ts'
+import { openJournal } from '../../../agent/journal/open-journal.ts'
+import { type Address, type Prefix, parsePrefix } from '../../../registrar/net/address.ts'
+
+const START = 1_700_000_000_000
+let now = START
+const journals: Journal[] = []
+afterEach(() => {
+  now = START
+  for (const journal of journals.splice(0)) journal.close()
+})
+
+function memory(): Journal {
+  const { journal } = openJournal({ file: ':memory:', now: () => now })
+  journals.push(journal)
+  return journal
+}
+
+function stage(options: { allow?: string[]; journal?: Journal } = {}) {
+  const journal = options.journal ?? memory()
+  const changes: number[] = []
+  const decisions = new Decisions({
+    journal,
+    clock: () => now,
+    configuredAllow: (options.allow ?? []).map(prefix),
+    onChange: () => changes.push(now),
+  })
+  return { decisions, journal, changes }
+}
+
+const prefix = (text: string): Prefix => parsePrefix(text)!
+
+function verdict(rest: Partial<Verdict> = {}): Verdict {
+  return {
+    time: now,
+    name: 'register-flood',
+    address: '203.0.113.7' as Address,
+    port: null,
+    action: 'block',
+    scope: 'register',
+    grade: 'packet',
+    reason: 'too many',
+    evidence: { registers: 100 },
+    duration: 600,
+    ...rest,
+  }
+}
+
+describe('a verdict', () => {
+  it('becomes a decision that stands until its time is over', () => {
+    const { decisions } = stage()
+    expect(decisions.decide(verdict())).toMatchObject({
+      kind: 'made',
+      decision: {
+        kind: 'block',
+        target: { kind: 'prefix', prefix: '203.0.113.7/32' },
+        scope: 'register',
+        until: START + 600_000,
+        by: 'register-flood',
+        grade: 'packet',
+      },
+    })
+    expect(decisions.blocks()).toEqual([
+      { target: '203.0.113.7/32', scope: 'register', until: START + 600_000 },
+    ])
+    now = START + 599_999
+    expect(decisions.size).toBe(1)
+    now = START + 600_000
+    expect([decisions.size, decisions.blocks(), decisions.standing()]).toEqual([0, [], []])
+  })
+
+  it('that is made again extends what stands, and never shortens it', () => {
+    const { decisions } = stage()
+    decisions.decide(verdict())
+    const [before] = decisions.blocks()
+    now = START + 10_000
+    expect(decisions.decide(verdict())).toMatchObject({
+      kind: 'extended',
+      decision: { until: START + 610_000 },
+    })
+    expect(decisions.decide(verdict({ duration: 5 }))).toEqual({ kind: 'none', why: 'stands-already' })
+    expect(decisions.standing()).toHaveLength(1)
+    expect(decisions.blocks()[0]).not.toBe(before)
+    expect(decisions.blocks()[0]).toBe(decisions.blocks()[0])
+  })
+
+  it('of an IPv6 address is about its /64', () => {
+    const { decisions } = stage()
+    decisions.decide(verdict({ address: '2001:db8:1:2:3::9' as Address }))
+    expect(decisions.blocks().map(({ target }) => target)).toEqual(['2001:db8:1:2::/64'])
+    expect(decisions.about('2001:db8:1:2:ffff::1' as Address)).toHaveLength(1)
+    expect(decisions.about('2001:db8:1:3::1' as Address)).toEqual([])
+  })
+
+  it.each<[string, Partial<Verdict>, string]>([
+    ['that only informs', { action: 'limit' }, 'informs-only'],
+    ['against somebody on the allowlist', { address: '198.51.100.9' as Address }, 'allowed'],
+  ])('%s changes nothing', (_, rest, why) => {
+    const { decisions, changes } = stage({ allow: ['198.51.100.0/24'] })
+    expect(decisions.decide(verdict(rest))).toEqual({ kind: 'none', why })
+    expect([decisions.size, changes]).toEqual([0, []])
+  })
+
+  it('that suspends a port goes to the kernel as a port, a whole source as a block of scope register', () => {
+    const { decisions } = stage()
+    decisions.decide(verdict({ action: 'suspend', port: 5061, duration: 180 }))
+    expect(decisions.suspensions()).toEqual([{ address: '203.0.113.7', port: 5061, until: START + 180_000 }])
+    expect(decisions.blocks()).toEqual([])
+    decisions.decide(verdict({ action: 'suspend', duration: 180 }))
+    decisions.decide(verdict({ duration: 600 }))
+    expect(decisions.blocks()).toEqual([
+      { target: '203.0.113.7/32', scope: 'register', until: START + 600_000 },
+    ])
+    now = START + 200_000
+    expect(decisions.standing().map(({ kind }) => kind)).toEqual(['block'])
+    expect(decisions.blocks()).toHaveLength(1)
+  })
+})
+
+describe('the operator', () => {
+  const order = (target: string, until: number | null = null) => ({
+    target: prefix(target),
+    until,
+    reason: 'by hand',
+    who: 'root@cli',
+  })
+
+  it('blocks with scope sip, and a second order takes the place of the first', () => {
+    const { decisions, journal } = stage()
+    decisions.order(order('203.0.113.0/24', now + 60_000))
+    decisions.order(order('203.0.113.0/24'))
+    expect(decisions.blocks()).toEqual([{ target: '203.0.113.0/24', scope: 'sip', until: null }])
+    expect(journal.standingDecisions(now)).toHaveLength(1)
+  })
+
+  it('lifts what stands on exactly this target, for an address its ports too', () => {
+    const { decisions } = stage()
+    decisions.order(order('203.0.113.0/24'))
+    decisions.decide(verdict())
+    decisions.decide(verdict({ action: 'suspend', port: 5061 }))
+    decisions.decide(verdict({ action: 'suspend', port: 5062 }))
+    expect(decisions.lift({ address: '203.0.113.7' as Address, port: 5062 }, 'a')).toHaveLength(1)
+    expect(decisions.lift(prefix('203.0.113.7'), 'a').map(({ kind }) => kind)).toEqual(['block', 'suspend'])
+    expect(decisions.standing().map(({ by }) => by)).toEqual(['operator'])
+    expect(decisions.lift(prefix('203.0.113.7'), 'a')).toEqual([])
+  })
+
+  it('allows, which takes back what stands against addresses in it', () => {
+    const { decisions } = stage()
+    decisions.decide(verdict())
+    decisions.decide(verdict({ address: '192.0.2.1' as Address }))
+    const entry = { target: prefix('203.0.113.0/24'), since: now, who: 'root@cli', reason: 'ours' }
+    expect(decisions.allow(entry)).toHaveLength(1)
+    expect(decisions.isAllowed('203.0.113.200' as Address)).toBe(true)
+    expect(decisions.allowedPrefixes()).toEqual(['203.0.113.0/24'])
+    expect(decisions.standing()).toHaveLength(1)
+    expect(decisions.disallow(prefix('203.0.113.0/24'))).toEqual(entry)
+    expect(decisions.disallow(prefix('203.0.113.0/24'))).toBeUndefined()
+    expect(decisions.isAllowed('203.0.113.200' as Address)).toBe(false)
+  })
+})
+
+describe('decisions', () => {
+  it('are there again after a restart, newest first, with what remains of their time', () => {
+    const journal = memory()
+    const first = stage({ journal }).decisions
+    first.decide(verdict())
+    now = START + 1_000
+    first.decide(verdict({ address: '192.0.2.1' as Address }))
+    now = START + 30_000
+    const second = stage({ journal }).decisions
+    expect(second.standing()).toEqual(first.standing())
+    expect(second.standing().map(({ since }) => since - START)).toEqual([1_000, 0])
+    expect(second.blocks()).toEqual(first.blocks())
+  })
+
+  it('stand although the journal cannot take them, and the failure is counted', () => {
+    const journal = memory()
+    const { decisions } = stage({
+      journal: {
+        ...journal,
+        recordDecision: () => {
+          throw new JournalError('full', 'recordDecision', 'the disk is full')
+        },
+      },
+    })
+    expect(decisions.decide(verdict())).toMatchObject({ kind: 'made', decision: { id: -1 } })
+    expect([decisions.size, decisions.journalFailures]).toEqual([1, 1])
+  })
+
+  it('have a bound, which the operator’s own orders pass', () => {
+    const { decisions } = stage()
+    for (let i = 0; i < 60_000; i++) {
+      decisions.decide(verdict({ address: `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}` as Address }))
+    }
+    expect(decisions.decide(verdict())).toEqual({ kind: 'none', why: 'full' })
+    expect(decisions.refusedFull).toBe(1)
+    decisions.order({ target: prefix('192.0.2.1'), until: null, reason: '', who: 'root@cli' })
+    expect(decisions.size).toBe(60_001)
+    now = START + 600_000
+    expect(decisions.decide(verdict())).toMatchObject({ kind: 'made' })
+    expect(decisions.size).toBe(2)
+  }, 60_000)
+})
