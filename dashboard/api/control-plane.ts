@@ -174,7 +174,7 @@ export interface StatusSnapshot {
   readonly host: { readonly cpu: number; readonly memoryUsed: number; readonly memoryTotal: number }
   readonly counts: { readonly blocks: number; readonly suspensions: number; readonly allowed: number }
   readonly registrar: {
-    readonly state: 'off' | 'running' | 'failed'
+    readonly state: 'off' | 'starting' | 'running' | 'failed'
     readonly accounts: number
     readonly bindings: number
     readonly detail: string

@@ -19,6 +19,7 @@ const RULES_TONE: Readonly<Record<HealthSnapshot['rules']['state'], Tone>> = {
 }
 const REGISTRAR_TONE: Readonly<Record<HealthSnapshot['registrar']['state'], Tone>> = {
   running: 'good',
+  starting: 'warn',
   off: 'idle',
   failed: 'bad',
 }
