@@ -5,10 +5,12 @@ import { fileURLToPath } from 'node:url'
 import { type Browser, chromium } from 'playwright-core'
 import { build } from 'vite'
 
+export const CHROMIUM = '/usr/bin/chromium'
+
 /** Debian's Chromium, which talks to nobody but the page that it is sent to. */
-export function launchChromium(): Promise<Browser> {
+export function launchChromium(executablePath = CHROMIUM): Promise<Browser> {
   return chromium.launch({
-    executablePath: '/usr/bin/chromium',
+    executablePath,
     args: [
       '--no-sandbox',
       '--disable-gpu',
