@@ -1,20 +1,21 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
-import { execa } from 'execa'
 import type { CaptureEngine, KernelStatistics } from '../../agent/capture/live.ts'
 import { LiveCapture } from '../../agent/capture/live.ts'
 import { CaptureReader } from '../../agent/capture/read-capture.ts'
 import { decodeFrame } from '../../agent/decode/decode-frame.ts'
 import { IpFragments } from '../../agent/decode/ip-fragments.ts'
+import { Cable } from './cable.ts'
+import { timeOf } from './daemon.ts'
+import { percentile, type Report, showCount } from './figures.ts'
+import { makeFlood } from './flood.ts'
 
 const ENGINES: readonly CaptureEngine[] = ['pcap', 'cap', 'tcpdump']
-/** Packets a second that the generator is asked for; `flood` is as fast as it can. */
-const RATES = ['20000pps', '60000pps', 'flood'] as const
-const MOST_PACKETS = 400_000
-const SECONDS = 3
-/** USER_HZ of every Linux that Node runs on. */
-const TICK = 10
+/** As packets a second, the last as fast as the generator can; and how many of them. */
+const RATES: readonly (readonly [perSecond: number, packets: number])[] = [
+  [20_000, 60_000],
+  [60_000, 180_000],
+  [Number.POSITIVE_INFINITY, 400_000],
+]
 
 const REGISTER = [
   'REGISTER sip:example.com SIP/2.0',
@@ -32,24 +33,25 @@ const REGISTER = [
 ].join('\r\n')
 
 /** What capturing and decoding cost: decoding alone, then each engine under a bounded flood between namespaces. */
-export async function benchCapture(): Promise<void> {
-  benchDecode()
-  if (process.getuid?.() !== 0) {
-    console.log('capture: the engines need root, not measured')
-    return
+export async function benchCapture(report: Report): Promise<void> {
+  benchDecode(report)
+  const cable = new Cable()
+  try {
+    await cable.lay()
+    for (const engine of ENGINES) {
+      await benchDelay(cable, engine, report)
+      for (const [perSecond, packets] of RATES) await benchRate(cable, engine, { perSecond, packets }, report)
+    }
+  } finally {
+    await cable.remove()
   }
-  console.log(
-    '\ncapture, by engine: frames seen of those sent, CPU time a frame of the child and of the reader',
-  )
-  for (const engine of ENGINES) await benchEngine(engine)
 }
 
-function benchDecode(): void {
+function benchDecode(report: Report): void {
   const frames: [name: string, ip: Buffer][] = [
     ['IPv4', ipv4Packet()],
     ['IPv6', ipv6Packet()],
   ]
-  console.log('capture, reading and decoding alone, 64 kB chunks of frames with a REGISTER of 400 bytes:')
   for (const [name, packet] of frames) {
     for (const sources of [1, 1_000_000]) {
       const [chunks, count] = captureOf(packet, sources)
@@ -69,8 +71,10 @@ function benchDecode(): void {
       }
       const { user, system } = process.cpuUsage(started)
       const nanoseconds = ((user + system) * 1000) / (count * (passes - 4))
-      console.log(
-        `  ${name}, ${sources === 1 ? 'one source' : 'every source another'}: ${nanoseconds.toFixed(0)} ns a frame (${udp})`,
+      if (udp !== count * passes) throw new Error(`${udp} of ${count * passes} frames were decoded`)
+      report(
+        `reading and decoding, ${name}, ${sources === 1 ? 'one source' : 'every packet another source'}`,
+        `${nanoseconds.toFixed(0)} ns a frame`,
       )
     }
   }
@@ -116,50 +120,15 @@ function ipv6Packet(): Buffer {
   return Buffer.concat([Buffer.from('86dd', 'hex'), header, udpHeader(), Buffer.from(REGISTER)])
 }
 
-async function benchEngine(engine: CaptureEngine): Promise<void> {
-  const far = `rf-bf-${process.pid}`
-  const near = `rf-bn-${process.pid}`
-  const folder = mkdtempSync(`${tmpdir()}/rf-bench-`)
-  try {
-    const mac = await makeCable(far, near)
-    await benchDelay(engine, { far, near, folder, mac })
-    for (const rate of RATES) await benchRate(engine, rate, { far, near, folder, mac })
-  } finally {
-    await execa('ip', ['netns', 'delete', far], { reject: false })
-    await execa('ip', ['netns', 'delete', near], { reject: false })
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
-
-async function makeCable(far: string, near: string): Promise<string> {
-  const ip = (...args: string[]) => execa('ip', args, { timeout: 10_000, env: { LC_ALL: 'C' } })
-  await ip('netns', 'add', far)
-  await ip('netns', 'add', near)
-  await ip('-n', far, 'link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'v1', 'netns', near)
-  await ip('-n', far, 'addr', 'add', '10.9.0.1/24', 'dev', 'v0')
-  await ip('-n', near, 'addr', 'add', '10.9.0.2/24', 'dev', 'v1')
-  await ip('-n', far, 'link', 'set', 'v0', 'up')
-  await ip('-n', near, 'link', 'set', 'v1', 'up')
-  const { stdout } = await ip('-n', near, '-j', 'link', 'show', 'v1')
-  return (JSON.parse(stdout) as { address: string }[])[0]!.address
-}
-
-interface Cable {
-  readonly far: string
-  readonly near: string
-  readonly folder: string
-  readonly mac: string
-}
-
 /** Fifty packets with pauses between: how long each takes from `send` to the reader. */
-async function benchDelay(engine: CaptureEngine, cable: Cable): Promise<void> {
+async function benchDelay(cable: Cable, engine: CaptureEngine, report: Report): Promise<void> {
   const fragments = new IpFragments()
   const delays: number[] = []
   const capture = new LiveCapture({
-    interface: 'v1',
+    interface: 'eth0',
     ports: { udpPorts: [5060], tcpPorts: [] },
     engine,
-    launcher: ['ip', 'netns', 'exec', cable.near],
+    launcher: ['ip', 'netns', 'exec', cable.names.server],
     onFrame: (frame) => {
       const packet = decodeFrame(frame, fragments)
       if (packet.kind === 'udp') delays.push(sinceEpoch() - Number(packet.payload.toString('latin1')))
@@ -169,13 +138,13 @@ async function benchDelay(engine: CaptureEngine, cable: Cable): Promise<void> {
   await until(() => capture.state.state === 'running')
   const script = `const s = require('dgram').createSocket('udp4'); let n = 0
     const t = setInterval(() => { if (++n === 50) clearInterval(t)
-      s.send(String(performance.timeOrigin + performance.now()), 5060, '10.9.0.2', () => n === 50 && s.close()) }, 21)`
-  await execa('ip', ['netns', 'exec', cable.far, process.execPath, '-e', script], { timeout: 20_000 })
+      s.send(String(performance.timeOrigin + performance.now()), 5060, '${Cable.SERVER}', () => n === 50 && s.close()) }, 21)`
+  await cable.run('attacker', process.execPath, ['-e', script])
   await until(() => delays.length === 50)
   await capture.stop()
-  delays.sort((a, b) => a - b)
-  console.log(
-    `  ${engine.padEnd(8)} delay ${delays[25]!.toFixed(1)} ms in the middle, ${delays[49]!.toFixed(1)} ms at most`,
+  report(
+    `${engine}: from the sending of a packet to its reading`,
+    `p50 ${percentile(delays, 0.5).toFixed(1)} ms, max ${percentile(delays, 1).toFixed(1)} ms`,
   )
 }
 
@@ -183,15 +152,20 @@ function sinceEpoch(): number {
   return performance.timeOrigin + performance.now()
 }
 
-async function benchRate(engine: CaptureEngine, rate: (typeof RATES)[number], cable: Cable): Promise<void> {
+async function benchRate(
+  cable: Cable,
+  engine: CaptureEngine,
+  { perSecond, packets }: { readonly perSecond: number; readonly packets: number },
+  report: Report,
+): Promise<void> {
   const fragments = new IpFragments()
   let seen = 0
   let statistics: KernelStatistics | null = null
   const capture = new LiveCapture({
-    interface: 'v1',
+    interface: 'eth0',
     ports: { udpPorts: [5060], tcpPorts: [5060] },
     engine,
-    launcher: ['ip', 'netns', 'exec', cable.near],
+    launcher: ['ip', 'netns', 'exec', cable.names.server],
     onFrame: (frame) => {
       if (decodeFrame(frame, fragments).kind === 'udp') seen++
     },
@@ -199,46 +173,29 @@ async function benchRate(engine: CaptureEngine, rate: (typeof RATES)[number], ca
       statistics = counts
     },
   })
+  // Making the flood takes time of this process, which must not count as the reader's.
+  const flood = makeFlood(cable, { source: 'random', messages: 'fresh', packets, perSecond })
   capture.start()
   await until(() => capture.state.state === 'running')
   await pause(300)
   const pid = capture.pid!
   const readerBefore = process.cpuUsage()
-  const childBefore = cpuOf(pid)
-  const startedAt = performance.now()
-  const sent = await flood(rate, cable)
-  const took = (performance.now() - startedAt) / 1000
+  const childBefore = timeOf(pid)
+  const rate = await flood.send()
   await untilQuiet(() => seen)
-  // The reader's time holds that of waiting for the generator, which is next to nothing.
   const used = process.cpuUsage(readerBefore)
-  const child = ((cpuOf(pid) - childBefore) * 1000) / Math.max(1, seen)
+  const child = ((timeOf(pid) - childBefore) * 1000) / Math.max(1, seen)
   const reader = (used.user + used.system) / Math.max(1, seen)
   await pause(1100)
   await capture.stop()
   const counted = statistics as KernelStatistics | null
-  const dropped = counted === null ? 'no counters' : `the kernel dropped ${counted.dropped}`
-  console.log(
-    `  ${engine.padEnd(8)} ${rate.padEnd(8)} ${Math.round(sent / took)}/s: ${seen} of ${sent} (${((100 * seen) / sent).toFixed(1)} %), ${dropped}; ` +
-      `child ${child.toFixed(2)} µs, reader ${reader.toFixed(2)} µs a frame`,
+  const dropped = counted === null ? 'no counters' : `the kernel counts ${showCount(counted.dropped)} lost`
+  const name = `${engine}, ${showCount(rate)}/s, every packet another source`
+  report(
+    `${name}: frames seen`,
+    `${((100 * seen) / packets).toFixed(1)} % of ${showCount(packets)}, ${dropped}`,
   )
-}
-
-/** Sends REGISTERs from ever other addresses; tells how many. */
-async function flood(rate: (typeof RATES)[number], { far, folder, mac }: Cable): Promise<number> {
-  const packet = `{ eth(da=${mac}), ipv4(saddr=drnd(), daddr=10.9.0.2), udp(sport=drnd(1025, 65000), dport=5060), ${JSON.stringify(REGISTER).replaceAll('\\r\\n', '\\x0d\\x0a')} }`
-  writeFileSync(`${folder}/flood.cfg`, packet)
-  const paced = rate === 'flood' ? [] : ['--rate', rate]
-  const count = rate === 'flood' ? MOST_PACKETS : Number.parseInt(rate, 10) * SECONDS
-  const options = ['-i', `${folder}/flood.cfg`, '-o', 'v0', '--cpus', '1', '-n', String(count), ...paced]
-  await execa('ip', ['netns', 'exec', far, 'trafgen', ...options], { timeout: 60_000, env: { LC_ALL: 'C' } })
-  return count
-}
-
-/** The milliseconds of CPU that a process has used, its own and the kernel's for it. */
-function cpuOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * TICK
+  report(`${name}: processor time a frame`, `child ${child.toFixed(2)} µs, reader ${reader.toFixed(2)} µs`)
 }
 
 async function until(condition: () => boolean): Promise<void> {

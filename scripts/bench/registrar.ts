@@ -8,6 +8,7 @@ import { type Address, parseAddress, type Source } from '../../registrar/net/add
 import { openRegistrar, type RegistrarSettings } from '../../registrar/open-registrar.ts'
 import { DEFAULT_POLICY } from '../../registrar/policy.ts'
 import { readSipMessage } from '../../registrar/sip/read-message.ts'
+import { type Report, showCount, showTimes } from './figures.ts'
 
 const PHONES = 2_000
 const SECONDS = 3
@@ -27,17 +28,18 @@ const SETTINGS: RegistrarSettings = {
   directory: null,
 }
 
-/** Prints how many REGISTERs a second are handled in process, and answered over UDP on the loopback. */
-export async function benchRegistrar(): Promise<void> {
-  console.log(`Registrar, ${PHONES} phones, MD5 with qop=auth, ${SECONDS} s each:`)
-  console.log(
-    `  read and handled in process: ${inProcess().toFixed(0)} successful REGISTERs a second of processor time`,
+/** How many REGISTERs a second are handled in process, and answered over UDP on the loopback. */
+export async function benchRegistrar(report: Report): Promise<void> {
+  const phones = `${showCount(PHONES)} phones, MD5 with qop=auth`
+  report(
+    `${phones}: read and handled in process`,
+    `${showCount(inProcess())} successful REGISTERs a second of processor time`,
   )
   for (const inFlight of [1, 32]) {
-    const { perSecond, p50, p99 } = await overLoopback(inFlight)
-    const times = `p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`
-    console.log(
-      `  over UDP, ${inFlight} in flight: ${perSecond.toFixed(0)} successful REGISTERs a second, ${times}`,
+    const { perSecond, latencies } = await overLoopback(inFlight)
+    report(
+      `${phones}: over UDP, ${inFlight} in flight`,
+      `${showCount(perSecond)} successful REGISTERs a second, ${showTimes(latencies)}`,
     )
   }
 }
@@ -151,7 +153,5 @@ async function overLoopback(inFlight: number) {
   const spent = performance.now() - start
   await new Promise<void>((resolve) => socket.close(resolve))
   server.disconnect()
-  latencies.sort((a, b) => a - b)
-  const at = (share: number) => latencies[Math.floor(latencies.length * share)] ?? Number.NaN
-  return { perSecond: (latencies.length / spent) * 1000, p50: at(0.5), p99: at(0.99) }
+  return { perSecond: (latencies.length / spent) * 1000, latencies }
 }

@@ -3,11 +3,12 @@ import { type Address, prefixOfAddress } from '../../registrar/net/address.ts'
 import type { Block, DesiredState } from '../../rules/desired-state.ts'
 import { RulesEngine } from '../../rules/engine.ts'
 import { IptablesKernel } from '../../rules/iptables-kernel.ts'
+import { type Report, showCount } from './figures.ts'
 
 const ROUNDS = 500
 
 /** How fast decisions reach the kernel, in a network namespace of its own. Needs root. */
-export async function benchRules(): Promise<void> {
+export async function benchRules(report: Report): Promise<void> {
   const netns = `rf-bench-${process.pid}`
   await execa('ip', ['netns', 'add', netns])
   const kernel = new IptablesKernel({ netns })
@@ -21,25 +22,25 @@ export async function benchRules(): Promise<void> {
       if (state !== 'applied') throw new Error(`the rules are ${state}: ${lastError?.message}`)
       return performance.now() - start
     }
-    console.log(`rules: chains and sets from nothing ${showMs(await apply([]))}`)
-    console.log(`rules: backend ${kernel.backend}`)
+    report('chains and sets from nothing', `${showMs(await apply([]))} (${kernel.backend})`)
     for (const amount of [0, 10_000, 50_000]) {
       const present = manyBlocks(amount, 10)
       const bulk = await apply(present)
       if (amount > 0) {
-        console.log(
-          `rules: ${amount} blocks in bulk ${showMs(bulk)} (${Math.round((amount / bulk) * 1000)}/s)`,
+        report(
+          `${showCount(amount)} blocks in bulk`,
+          `${showMs(bulk)} (${showCount((amount / bulk) * 1000)}/s)`,
         )
       }
-      await benchSingles(apply, present)
+      await benchSingles(report, apply, present)
     }
     const check = await timed(() => engine.check())
-    console.log(`rules: thorough comparison of 50000 unchanged entries ${showMs(check)}`)
+    report('thorough comparison of 50,000 unchanged entries', showMs(check))
     const light = await timed(() => engine.check())
-    console.log(`rules: light comparison of 50000 unchanged entries ${showMs(light)}`)
-    console.log(`rules: counters of 50000 entries ${showMs(await timed(() => engine.counters()))}`)
-    await benchRestart(netns)
-    console.log(`rules: everything removed ${showMs(await timed(() => engine.off()))}`)
+    report('light comparison of 50,000 unchanged entries', showMs(light))
+    report('counters of 50,000 entries', showMs(await timed(() => engine.counters())))
+    await benchRestart(report, netns)
+    report('everything removed', showMs(await timed(() => engine.off())))
   } finally {
     await engine.close()
     await execa('ip', ['netns', 'del', netns])
@@ -47,7 +48,11 @@ export async function benchRules(): Promise<void> {
 }
 
 /** From the decision to the kernel's word that it holds it; one block a round, then one unblock. */
-async function benchSingles(apply: (blocks: readonly Block[]) => Promise<number>, present: readonly Block[]) {
+async function benchSingles(
+  report: Report,
+  apply: (blocks: readonly Block[]) => Promise<number>,
+  present: readonly Block[],
+) {
   const times: number[] = []
   for (const block of manyBlocks(ROUNDS, 172)) {
     times.push(await apply([...present, block]))
@@ -55,12 +60,13 @@ async function benchSingles(apply: (blocks: readonly Block[]) => Promise<number>
   }
   times.sort((a, b) => a - b)
   const [half, most] = [times[Math.floor(ROUNDS * 0.5)]!, times[Math.floor(ROUNDS * 0.99)]!]
-  console.log(
-    `rules: one block among ${present.length}: p50 ${showMs(half)}, p99 ${showMs(most)} (${ROUNDS} rounds)`,
+  report(
+    `one block among ${showCount(present.length)}, ${ROUNDS} times`,
+    `p50 ${showMs(half)}, p99 ${showMs(most)}`,
   )
 }
 
-async function benchRestart(netns: string): Promise<void> {
+async function benchRestart(report: Report, netns: string): Promise<void> {
   const kernel = new IptablesKernel({ netns })
   const engine = new RulesEngine({ kernel, clock: Date.now })
   const elapsed = await timed(async () => {
@@ -68,7 +74,7 @@ async function benchRestart(netns: string): Promise<void> {
     await engine.settled()
   })
   await engine.close()
-  console.log(`rules: restart over 50000 entries that are there ${showMs(elapsed)}`)
+  report('restart over 50,000 entries that are there', showMs(elapsed))
 }
 
 const UNTIL = Date.now() + 3_600_000

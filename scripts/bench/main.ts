@@ -1,0 +1,122 @@
+import { parseArgs } from 'node:util'
+import { benchCapture } from './capture.ts'
+import { describeMachine, type Figure, type Report, renderTable } from './figures.ts'
+import { benchRegistrar } from './registrar.ts'
+import { benchReplay } from './replay.ts'
+import { benchRules } from './rules.ts'
+import { benchSensorCost } from './sensor-cost.ts'
+import { benchSipReader } from './sip-reader.ts'
+import { benchTimeToDrop } from './time-to-drop.ts'
+
+interface Benchmark {
+  readonly about: string
+  /** Whether it makes network namespaces and changes the kernel's rules in them. */
+  readonly needsRoot: boolean
+  readonly run: (report: Report, options: Options) => Promise<void>
+}
+
+interface Options {
+  readonly sources: number
+}
+
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  'time-to-drop': {
+    about: 'from the packet that crosses the threshold to the first one that the block drops',
+    needsRoot: true,
+    run: benchTimeToDrop,
+  },
+  'sensor-cost': {
+    about: 'processor time a packet of sensor and daemon in a flood, and whether commands are answered',
+    needsRoot: true,
+    run: benchSensorCost,
+  },
+  replay: {
+    about: 'processor time a packet from frame to verdict, without a kernel',
+    needsRoot: false,
+    run: benchReplay,
+  },
+  'sip-reader': { about: 'messages read a second, and hostile ones', needsRoot: false, run: benchSipReader },
+  capture: { about: 'decoding, and each capture engine in a flood', needsRoot: true, run: benchCapture },
+  rules: { about: 'how fast decisions reach the kernel', needsRoot: true, run: benchRules },
+  registrar: { about: 'registrations a second', needsRoot: false, run: benchRegistrar },
+}
+
+const EXIT_FAILED = 1
+const EXIT_USAGE = 2
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: string[]): Promise<number> {
+  const asked = readArguments(args)
+  if (typeof asked === 'string') {
+    console.error(asked)
+    return EXIT_USAGE
+  }
+  if (asked.help) {
+    console.log(usage())
+    return 0
+  }
+  const machine = describeMachine()
+  const figures: Figure[] = []
+  const notes: string[] = []
+  let exitCode = 0
+  for (const name of asked.names) {
+    const { needsRoot, run } = BENCHMARKS[name]!
+    if (needsRoot && process.getuid?.() !== 0) {
+      notes.push(`${name} was not measured: it works in network namespaces of its own and needs root.`)
+      continue
+    }
+    console.error(`${name} …`)
+    try {
+      await run((what, value) => {
+        console.error(`  ${what}: ${value}`)
+        figures.push({ benchmark: name, what, value })
+      }, asked.options)
+    } catch (error) {
+      notes.push(`${name} failed: ${error instanceof Error ? error.message : String(error)}`)
+      exitCode = EXIT_FAILED
+    }
+  }
+  console.log(`${machine}\n`)
+  if (figures.length > 0) console.log(renderTable(figures))
+  for (const note of notes) console.log(`\n${note}`)
+  return exitCode
+}
+
+/** What is asked, or a sentence on what is wrong with it. */
+function readArguments(args: string[]): { names: string[]; help: boolean; options: Options } | string {
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { help: { type: 'boolean', short: 'h' }, sources: { type: 'string', default: '30' } },
+    })
+    const unknown = positionals.find((name) => !Object.hasOwn(BENCHMARKS, name))
+    if (unknown !== undefined) return `There is no benchmark ${JSON.stringify(unknown)}.\n\n${usage()}`
+    const sources = Number(values.sources)
+    if (!Number.isInteger(sources) || sources < 1 || sources > 10_000) {
+      return `--sources takes a number from 1 to 10000, not ${JSON.stringify(values.sources)}.`
+    }
+    const names = positionals.length > 0 ? [...new Set(positionals)] : Object.keys(BENCHMARKS)
+    return { names, help: values.help === true, options: { sources } }
+  } catch (error) {
+    return `${error instanceof Error ? error.message : String(error)}\n\n${usage()}`
+  }
+}
+
+function usage(): string {
+  const width = Math.max(...Object.keys(BENCHMARKS).map((name) => name.length))
+  const lines = Object.entries(BENCHMARKS).map(
+    ([name, { about, needsRoot }]) => `  ${name.padEnd(width)}  ${about}${needsRoot ? ' (root)' : ''}`,
+  )
+  return [
+    'npm run bench -- [OPTIONS] [BENCHMARK…]',
+    '',
+    'Measures, all or the named ones, and prints the figures as a Markdown table. Run npm run build first.',
+    '',
+    ...lines,
+    '',
+    '  --sources N   time-to-drop: so many floods at each rate, each from an address of its own (default 30)',
+    '  -h, --help    this text',
+  ].join('\n')
+}
