@@ -110,7 +110,6 @@ export class AgentControlPlane implements ControlPlane {
     const now = clock()
     const config = this.#o.config()
     const rules = engine.status()
-    const standing = decisions.standing()
     const { addresses, interfaces, ports } = config.protect
     return {
       version: this.#o.version,
@@ -146,11 +145,7 @@ export class AgentControlPlane implements ControlPlane {
         })),
       },
       host: this.#o.host(),
-      counts: {
-        blocks: standing.filter(({ kind }) => kind === 'block').length,
-        suspensions: standing.filter(({ kind }) => kind === 'suspend').length,
-        allowed: decisions.allowedPrefixes().length,
-      },
+      counts: { ...decisions.counts, allowed: decisions.allowedPrefixes().length },
       registrar: this.#o.registrar.status(),
     }
   }
@@ -448,7 +443,7 @@ export class AgentControlPlane implements ControlPlane {
       mode: this.#o.config().mode,
       off: this.#off,
       faults,
-      blocked: this.#o.decisions.size,
+      ...this.#o.decisions.counts,
     })
   }
 

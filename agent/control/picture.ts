@@ -62,11 +62,18 @@ export class Picture {
   /** The state and its sentence, from what is known of the parts. */
   state(
     now: EpochMilliseconds,
-    parts: { mode: 'enforce' | 'observe'; off: boolean; faults: readonly string[]; blocked: number },
+    parts: {
+      mode: 'enforce' | 'observe'
+      off: boolean
+      faults: readonly string[]
+      blocks: number
+      suspensions: number
+    },
   ): Pick<LiveSnapshot, 'state' | 'sentence'> {
     const { registers } = this.latest
     const rate = `${count(registers)} ${registers === 1 ? 'REGISTER' : 'REGISTERs'} a second`
-    const stands = `${count(parts.blocked)} blocked`
+    const suspended = parts.suspensions > 0 ? `, ${count(parts.suspensions)} suspended` : ''
+    const stands = `${count(parts.blocks)} blocked${suspended}`
     if (parts.off) return { state: 'off', sentence: `Off: the kernel holds no rules of Ringfence. ${rate}.` }
     if (parts.faults.length > 0)
       return { state: 'degraded', sentence: `Not in order: ${parts.faults.join(' ')}` }

@@ -67,6 +67,14 @@ export class Decisions {
     return this.#standing.size
   }
 
+  /** How many of each kind stand. */
+  get counts(): { readonly blocks: number; readonly suspensions: number } {
+    this.#expire()
+    let blocks = 0
+    for (const { kind } of this.#standing.values()) if (kind === 'block') blocks++
+    return { blocks, suspensions: this.#standing.size - blocks }
+  }
+
   /** Decisions that touch this address: on itself, its /64, a prefix around it, or one of its ports. */
   about(address: Address): Decision[] {
     return this.standing().filter(({ target }) =>

@@ -8,7 +8,6 @@ import { startFlood, startGuessing } from '../stage/attackers.ts'
 import { startKamailio } from '../stage/kamailio.ts'
 import { startPhones } from '../stage/phones.ts'
 import { Ringfence } from '../stage/ringfence.ts'
-import { eventually } from '../stage/running.ts'
 import { Stage, type StageHost } from '../stage/stage.ts'
 import { CHROMIUM, launchChromium } from './page-server.ts'
 
@@ -116,32 +115,39 @@ describe.runIf(able)('the dashboard of a real daemon beside a real softswitch', 
   })
 
   if (SCREENSHOTS) {
-    test('a picture of it under attack', { timeout: 240_000 }, async () => {
-      // Addresses that belong to nobody (RFC 5737), all in one namespace.
-      const stranger = (address: string): StageHost => ({ namespace: flooder.namespace, address })
-      const attackers = ['203.0.113.66', '198.51.100.23', '192.0.2.140'].map(stranger)
-      for (const { address } of attackers) {
-        await flooder.namespace.run('ip', 'addr', 'add', `${address}/32`, 'dev', 'eth0')
+    test('a picture of it under attack', { timeout: 500_000 }, async () => {
+      // Addresses that belong to nobody (RFC 5737).
+      const stranger = async (purpose: string, address: string): Promise<StageHost> => {
+        const host = await stage.addHost(purpose, address)
+        await host.namespace.run('ip', 'route', 'add', `${SERVER}/32`, 'dev', 'eth0')
         await server.namespace.run('ip', 'route', 'add', `${address}/32`, 'dev', 'eth0')
+        return host
       }
+      const [first, second, guesser] = [
+        await stranger('flood', '203.0.113.66'),
+        await stranger('flood', '198.51.100.23'),
+        await stranger('guess', '192.0.2.140'),
+      ]
       const users = Array.from({ length: 40 }, (_, i) => 1001 + i)
-      startPhones(stage, phone, SERVER, { users, registrations: 400, perSecond: 2 })
+      startPhones(stage, phone, SERVER, { users, registrations: 800, perSecond: 2 })
       const tab = await open()
       await logIn(tab)
       const pause = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
-      await pause(60)
+      await pause(100)
       await ringfence.ask('block', '198.18.7.0/24', '--for', '7d', '--reason', 'scans our numbers at night')
-      startGuessing(stage, attackers[2]!, SERVER, { user: 1007, words: 60 })
+      await pause(100)
+      startGuessing(stage, guesser, SERVER, { user: 1007, words: 60, pause: 0.2 })
+      await row(tab, '192.0.2.140:5060').waitFor()
       await pause(20)
-      await startFlood(stage, attackers[0]!, server, { packets: 80_000, perSecond: 2_000 })
+      await startFlood(stage, first, server, { packets: 120_000, perSecond: 2_000 })
       await row(tab, '203.0.113.66').waitFor()
-      await pause(15)
-      await startFlood(stage, attackers[1]!, server, { packets: 40_000, perSecond: 1_500 })
+      await pause(25)
+      await startFlood(stage, second, server, { packets: 60_000, perSecond: 1_500 })
       await row(tab, '198.51.100.23').waitFor()
-      await pause(12)
+      await pause(20)
+      expect((await ringfence.status()).state).toBe('attack')
       mkdirSync(SCREENSHOTS, { recursive: true })
       await tab.screenshot({ path: join(SCREENSHOTS, 'dashboard.png') })
-      await eventually(async () => (await ringfence.status()).state === 'attack')
     })
   }
 })

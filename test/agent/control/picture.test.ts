@@ -1,0 +1,66 @@
+import { expect, it } from 'vitest'
+import { Picture } from '../../../agent/control/picture.ts'
+import type { SensorSummary } from '../../../agent/sensor/messages.ts'
+
+const NOW = 1_800_000_000_000
+const WELL = { mode: 'enforce' as const, off: false, faults: [], blocks: 0, suspensions: 0 }
+
+function pictureOf({ registers, attack }: { registers: number; attack: boolean }): Picture {
+  const picture = new Picture()
+  const summary: Partial<SensorSummary> = {
+    time: NOW,
+    seconds: 2,
+    registers: registers * 2,
+    sipMessages: 0,
+    successes: 0,
+    failures: 0,
+  }
+  picture.summarised(summary as SensorSummary, 5)
+  if (attack) {
+    picture.dropped(1_000, NOW - 1_000)
+    picture.dropped(4_000, NOW)
+  }
+  return picture
+}
+
+it.each([
+  { attack: false, registers: 1, parts: {}, state: 'peace', says: 'Quiet: 1 REGISTER a second, 0 blocked.' },
+  {
+    attack: true,
+    registers: 3_100,
+    parts: { blocks: 4, suspensions: 1 },
+    state: 'attack',
+    says: 'Under attack: 3,100 REGISTERs a second, the kernel drops 3,000 packets a second, 4 blocked, 1 suspended.',
+  },
+  {
+    attack: true,
+    registers: 7,
+    parts: { mode: 'observe', blocks: 2 },
+    state: 'observing',
+    says: 'Observing only, an attack goes on: 7 REGISTERs a second, 2 blocked if enforced.',
+  },
+  {
+    attack: true,
+    registers: 7,
+    parts: { faults: ['Registrar: it is gone.', 'Sensor: it is blind.'] },
+    state: 'degraded',
+    says: 'Not in order: Registrar: it is gone. Sensor: it is blind.',
+  },
+  {
+    attack: true,
+    registers: 7,
+    parts: { off: true, faults: ['Sensor: it is blind.'] },
+    state: 'off',
+    says: 'Off: the kernel holds no rules of Ringfence. 7 REGISTERs a second.',
+  },
+] as const)('says: $says', ({ attack, registers, parts, state, says }) => {
+  expect(pictureOf({ registers, attack }).state(NOW, { ...WELL, ...parts })).toEqual({
+    state,
+    sentence: says,
+  })
+})
+
+it('calls it an attack until half a minute after the last heavy drops', () => {
+  const picture = pictureOf({ registers: 1, attack: true })
+  expect([29_999, 30_000].map((later) => picture.underAttack(NOW + later))).toEqual([true, false])
+})
