@@ -44,10 +44,10 @@ export function renderTable(figures: readonly Figure[]): string {
   return lines.join('\n')
 }
 
-/** The value below which this share of the values lie; NaN where there are none. */
+/** The least value that so many of them do not exceed (nearest rank); NaN where there are none. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
 }
 
 /** `p50 1.2 ms, p99 3.4 ms, max 5.6 ms` of times in milliseconds. */
