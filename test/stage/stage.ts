@@ -16,12 +16,13 @@ export interface StageHost {
  * processes and files too, goes when it is taken down.
  */
 export class Stage {
-  readonly folder = mkdtempSync(join(tmpdir(), 'ringfence-stage-'))
+  #folder = ''
   readonly #network = new Namespace('net')
   readonly #hosts: StageHost[] = []
   readonly #running: Running[] = []
 
   async create(): Promise<this> {
+    this.#folder = mkdtempSync(join(tmpdir(), 'ringfence-stage-'))
     await this.#network.create()
     await this.#network.run('ip', 'link', 'add', 'br0', 'type', 'bridge')
     await this.#network.run('ip', 'link', 'set', 'br0', 'up')
@@ -63,6 +64,10 @@ export class Stage {
     return running
   }
 
+  get folder(): string {
+    return this.#folder
+  }
+
   path(name: string): string {
     return join(this.folder, name)
   }
@@ -71,6 +76,6 @@ export class Stage {
     await Promise.all(this.#running.map((running) => running.end()))
     for (const { namespace } of this.#hosts) await namespace.remove()
     await this.#network.remove()
-    rmSync(this.folder, { recursive: true, force: true })
+    if (this.#folder !== '') rmSync(this.#folder, { recursive: true, force: true })
   }
 }
