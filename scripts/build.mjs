@@ -14,6 +14,12 @@ function run(command, args) {
 rmSync(`${root}dist`, { recursive: true, force: true })
 run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-p', 'tsconfig.build.json'])
 if (existsSync(`${root}dashboard/web/vite.config.ts`)) {
-  run(process.execPath, [`${root}node_modules/vite/bin/vite.js`, 'build', 'dashboard/web', '--logLevel', 'warn'])
+  run(process.execPath, [
+    `${root}node_modules/vite/bin/vite.js`,
+    'build',
+    'dashboard/web',
+    '--logLevel',
+    'warn',
+  ])
 }
 chmodSync(`${root}dist/agent/cli/main.js`, 0o755)

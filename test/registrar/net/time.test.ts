@@ -15,12 +15,24 @@ test.each([
   expect(parseDuration(text)).toBe(seconds)
 })
 
-test.each(['', ' 90', '90 s', '-1', '+1', '1.5h', '1e3', 'm', '10x', '10M', '1h30', '10ms', '99999999999', '1h\n'])(
-  'reads no duration in %j',
-  (text) => {
-    expect(parseDuration(text)).toBeUndefined()
-  },
-)
+test.each([
+  '',
+  ' 90',
+  '90 s',
+  '-1',
+  '+1',
+  '1.5h',
+  '1e3',
+  'm',
+  '10x',
+  '10M',
+  '1h30',
+  '10ms',
+  '99999999999',
+  '1h\n',
+])('reads no duration in %j', (text) => {
+  expect(parseDuration(text)).toBeUndefined()
+})
 
 test.each([
   [0, '0s'],
