@@ -110,7 +110,6 @@ export class Detector {
   #register(seen: RegisterSeen): void {
     const record = this.sources.seen(seen.source.address, seen.time)
     record.registers++
-    if (!seen.retransmission) record.attempts++
     if (seen.answersOwnNonce) record.lastOwnNonce = seen.time
     if (seen.answersChallenge) record.lastChallengeAnswered = seen.time
     // Most sources of a flood are seen once, and the others say the same again and again.

@@ -8,7 +8,7 @@ const SLICES = 10
  */
 export class SlidingCount {
   readonly #slice: Milliseconds
-  readonly #counts: number[] = new Array<number>(SLICES).fill(0)
+  readonly #counts = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
   #newest = 0
   #total = 0
 

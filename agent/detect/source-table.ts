@@ -5,7 +5,7 @@ import type { DistinctCount } from './distinct-count.ts'
 import { SlidingCount } from './sliding-count.ts'
 
 /** Most lists kept of one source: enough to tell its story, too few to be filled on purpose. */
-export const MOST_ACCOUNTS_NAMED = 16
+const MOST_ACCOUNTS_NAMED = 16
 const MOST_AGENTS_NAMED = 4
 const MOST_TEXT = 80
 
@@ -15,7 +15,6 @@ export interface SourceRecord {
   readonly firstSeen: EpochMilliseconds
   lastSeen: EpochMilliseconds
   registers: number
-  attempts: number
   challenges: number
   successes: number
   failures: number
@@ -38,8 +37,8 @@ export interface SourceRecord {
   /** When its flood was last found to deserve a block. */
   lastFloodBlockAt: EpochMilliseconds
   /** A few account names and User-Agents, for people. */
-  readonly accounts: Set<string>
-  readonly userAgents: Set<string>
+  accounts: ReadonlySet<string>
+  userAgents: ReadonlySet<string>
 }
 
 /**
@@ -50,6 +49,9 @@ export class SourceTable {
   readonly #unproven: BoundedMap<Prefix, SourceRecord>
   readonly #proven: BoundedMap<Prefix, SourceRecord>
   readonly #windowSeconds: Seconds
+  /** One packet asks for its source several times. */
+  #lastAddress: Address | undefined
+  #lastRecord: SourceRecord | undefined
 
   constructor(options: { capacity: number; windowSeconds: Seconds }) {
     this.#unproven = new BoundedMap({ capacity: options.capacity })
@@ -65,22 +67,22 @@ export class SourceTable {
     return this.#unproven.letGo + this.#proven.letGo
   }
 
-  get provenCount(): number {
-    return this.#proven.size
-  }
-
   find(address: Address): SourceRecord | undefined {
+    if (address === this.#lastAddress) return this.#lastRecord
     const source = sourcePrefixOf(address)
-    return this.#proven.get(source) ?? this.#unproven.get(source)
+    const record = this.#proven.get(source) ?? this.#unproven.get(source)
+    this.#lastAddress = address
+    this.#lastRecord = record
+    return record
   }
 
   /** The record of this address, made where there is none. */
   seen(address: Address, at: EpochMilliseconds): SourceRecord {
-    const source = sourcePrefixOf(address)
-    let record = this.#proven.get(source) ?? this.#unproven.get(source)
+    let record = this.find(address)
     if (!record) {
-      record = this.#begin(source, at)
-      this.#unproven.set(source, record)
+      record = this.#begin(sourcePrefixOf(address), at)
+      this.#unproven.set(record.source, record)
+      this.#lastRecord = record
     }
     record.lastSeen = at
     return record
@@ -95,6 +97,7 @@ export class SourceTable {
 
   /** A source that had a success before this process started. */
   known(source: Prefix, lastSuccess: EpochMilliseconds, until: EpochMilliseconds): void {
+    this.#lastAddress = undefined
     const record = this.#proven.get(source) ?? this.#begin(source, lastSuccess)
     record.lastSuccess = Math.max(record.lastSuccess, lastSuccess)
     this.prove(record, until)
@@ -106,7 +109,6 @@ export class SourceTable {
       firstSeen: at,
       lastSeen: at,
       registers: 0,
-      attempts: 0,
       challenges: 0,
       successes: 0,
       failures: 0,
@@ -121,8 +123,8 @@ export class SourceTable {
       phones: undefined,
       lastVerdictAt: 0,
       lastFloodBlockAt: 0,
-      accounts: new Set(),
-      userAgents: new Set(),
+      accounts: NOBODY,
+      userAgents: NOBODY,
     }
   }
 }
@@ -132,10 +134,15 @@ export function remember(
   record: SourceRecord,
   seen: { readonly account: string; readonly userAgent: string },
 ): void {
-  if (record.accounts.size < MOST_ACCOUNTS_NAMED && seen.account !== '') {
-    record.accounts.add(seen.account.slice(0, MOST_TEXT))
-  }
-  if (record.userAgents.size < MOST_AGENTS_NAMED && seen.userAgent !== '') {
-    record.userAgents.add(seen.userAgent.slice(0, MOST_TEXT))
-  }
+  if (record.accounts.size < MOST_ACCOUNTS_NAMED) record.accounts = including(record.accounts, seen.account)
+  if (record.userAgents.size < MOST_AGENTS_NAMED)
+    record.userAgents = including(record.userAgents, seen.userAgent)
+}
+
+/** Most sources of a flood are never named: they share one empty set. */
+const NOBODY: ReadonlySet<string> = new Set()
+
+function including(names: ReadonlySet<string>, name: string): ReadonlySet<string> {
+  const short = name.slice(0, MOST_TEXT)
+  return short === '' || names.has(short) ? names : new Set([...names, short])
 }

@@ -33,6 +33,8 @@ interface Transaction {
   ended: boolean
 }
 
+const NO_ANSWER = { answersOwnNonce: false, answersChallenge: false }
+
 /** A SIP message as it was seen between two ends. */
 export interface SeenMessage {
   readonly time: EpochMilliseconds
@@ -43,8 +45,8 @@ export interface SeenMessage {
 }
 
 /**
- * Matches each REGISTER with its final answer (Call-ID, CSeq, Via branch and the client's address), counts a
- * retransmission once, and says how the exchange ended and how far its source is proven.
+ * Matches each REGISTER with its final answer (transport, client's address, Call-ID, CSeq and Via branch), counts an
+ * exchange once however often either is retransmitted, and says how the exchange ended and how far its source is proven.
  */
 export class Exchanges {
   readonly nonces = new IssuedNonces()
@@ -72,45 +74,58 @@ export class Exchanges {
     return ended ? [{ kind: 'sip', time, source }, ended] : [{ kind: 'sip', time, source }]
   }
 
+  /**
+   * Only a REGISTER with credentials is remembered: what a bare one's answer means can be read off the answer, and a
+   * flood from forged addresses is made of bare ones.
+   */
   #request(seen: SeenMessage, request: SipRequest): Observation {
-    const { time, source, transport } = seen
+    const { source } = seen
     const nonces = readAnsweredNonces(request)
-    const ownNonce = nonces.some((nonce) => this.nonces.provesPath(nonce, source.address))
-    const challenged = nonces.some((nonce) => this.nonces.wasIssuedTo(nonce, source.address))
+    if (nonces.length === 0) return new SeenRegister(seen, request, NO_ANSWER)
+    const answersOwnNonce = nonces.some((nonce) => this.nonces.provesPath(nonce, source.address))
+    const answersChallenge = nonces.some((nonce) => this.nonces.wasIssuedTo(nonce, source.address))
     const transaction = readTransaction(request)
-    let retransmission = false
     if (transaction) {
-      this.#transactions.sweep((known) => time - known.startedAt > TRANSACTION_LIFETIME)
-      const key = keyOf(source.address, transaction)
-      retransmission = this.#transactions.has(key)
-      if (!retransmission) {
-        this.#transactions.set(key, {
-          startedAt: time,
-          source,
-          transport,
-          to: request.first('to') ?? '',
-          nonces,
-          // A TCP handshake needs the answers to arrive, which a forger's never do.
-          provesPath: transport === 'tcp' || ownNonce,
-          ended: false,
-        })
+      const key = keyOf(seen.transport, source.address, transaction)
+      if (!this.#transactions.has(key)) {
+        this.#begin(key, seen, { to: request.first('to') ?? '', client: source, nonces, answersOwnNonce })
       }
     }
-    return new SeenRegister(seen, request, {
-      retransmission,
-      answersOwnNonce: ownNonce,
-      answersChallenge: challenged,
-    })
+    return new SeenRegister(seen, request, { answersOwnNonce, answersChallenge })
+  }
+
+  #begin(
+    key: string,
+    { time, transport }: SeenMessage,
+    of: { to: string; client: Source; nonces: readonly string[]; answersOwnNonce: boolean },
+  ): Transaction {
+    this.#transactions.sweep((known) => time - known.startedAt > TRANSACTION_LIFETIME)
+    const transaction: Transaction = {
+      startedAt: time,
+      source: of.client,
+      transport,
+      to: of.to,
+      nonces: of.nonces,
+      // A TCP handshake needs the answers to arrive, which a forger's never do.
+      provesPath: transport === 'tcp' || of.answersOwnNonce,
+      ended: false,
+    }
+    this.#transactions.set(key, transaction)
+    return transaction
   }
 
   #response(seen: SeenMessage, response: SipResponse): Observation | undefined {
     const transaction = readTransaction(response)
     if (transaction?.method !== 'REGISTER') return undefined
-    const client = seen.destination.address
-    const known = this.#transactions.get(keyOf(client, transaction))
+    const client = seen.destination
     const challenges = response.status === 401 || response.status === 407 ? readIssued(response) : []
-    for (const { nonce } of challenges) this.nonces.issued(nonce, client, seen.time)
-    if (!known || known.ended || response.status < 200) return undefined
+    for (const { nonce } of challenges) this.nonces.issued(nonce, client.address, seen.time)
+    if (response.status < 200) return undefined
+    const key = keyOf(seen.transport, client.address, transaction)
+    const known =
+      this.#transactions.get(key) ??
+      this.#begin(key, seen, { to: response.first('to') ?? '', client, nonces: [], answersOwnNonce: false })
+    if (known.ended) return undefined
     known.ended = true
     const stale = challenges.some((challenge) => challenge.stale)
     const account = readAccount(known.to)
@@ -157,7 +172,8 @@ export class Exchanges {
   }
 }
 
-function keyOf(client: Address, { callId, cseq, branch }: TransactionFields): string {
-  const key = `${client} ${cseq} ${branch} ${callId}`
+/** With the transport: a forger's TCP segment must not lend its grade to a UDP exchange. */
+function keyOf(transport: Transport, client: Address, { callId, cseq, branch }: TransactionFields): string {
+  const key = `${transport} ${client} ${cseq} ${branch} ${callId}`
   return key.length <= LONGEST_KEY ? key : createHash('sha1').update(key).digest('base64')
 }

@@ -20,8 +20,6 @@ export interface RegisterSeen {
   /** `user@host` of the To header; empty where it cannot be read. */
   readonly account: string
   readonly userAgent: string
-  /** The same transaction was seen before: a packet, but no second attempt. */
-  readonly retransmission: boolean
   /** It answers a challenge with a nonce that was issued to this address and to no other. */
   readonly answersOwnNonce: boolean
   /** It answers a challenge that was sent to this address, maybe to others too. */

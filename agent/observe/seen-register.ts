@@ -16,7 +16,6 @@ export class SeenRegister implements RegisterSeen {
   readonly time: EpochMilliseconds
   readonly source: Source
   readonly transport: Transport
-  readonly retransmission: boolean
   readonly answersOwnNonce: boolean
   readonly answersChallenge: boolean
   readonly #request: SipRequest
@@ -25,12 +24,11 @@ export class SeenRegister implements RegisterSeen {
   constructor(
     { time, source, transport }: SeenMessage,
     request: SipRequest,
-    facts: Pick<RegisterSeen, 'retransmission' | 'answersOwnNonce' | 'answersChallenge'>,
+    facts: Pick<RegisterSeen, 'answersOwnNonce' | 'answersChallenge'>,
   ) {
     this.time = time
     this.source = source
     this.transport = transport
-    this.retransmission = facts.retransmission
     this.answersOwnNonce = facts.answersOwnNonce
     this.answersChallenge = facts.answersChallenge
     this.#request = request

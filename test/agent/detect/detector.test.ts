@@ -35,7 +35,6 @@ function stage(policy: Partial<DetectionPolicy> = {}) {
         transport: 'udp',
         account: '1001@example.com',
         userAgent: 'phone',
-        retransmission: false,
         answersOwnNonce: false,
         answersChallenge: false,
         ...rest,
@@ -314,7 +313,6 @@ describe('what is kept of sources', () => {
         transport: 'udp',
         account: '',
         userAgent: '',
-        retransmission: false,
         answersOwnNonce: false,
         answersChallenge: false,
       })

@@ -99,7 +99,7 @@ class Talk {
 function plain(observation: Observation | undefined) {
   if (observation?.kind !== 'register') return observation
   const { kind, time, source, transport, account, userAgent } = observation
-  const { retransmission, answersOwnNonce, answersChallenge } = observation
+  const { answersOwnNonce, answersChallenge } = observation
   return {
     kind,
     time,
@@ -107,7 +107,6 @@ function plain(observation: Observation | undefined) {
     transport,
     account,
     userAgent,
-    retransmission,
     answersOwnNonce,
     answersChallenge,
   }
@@ -127,7 +126,6 @@ describe('an exchange', () => {
       transport: 'udp',
       account: '1001@example.com',
       userAgent: 'phone/1.0',
-      retransmission: false,
       answersOwnNonce: false,
       answersChallenge: false,
     } satisfies RegisterSeen)
@@ -160,7 +158,6 @@ describe('an exchange', () => {
     ['302: redirect', (talk) => talk.answer(302, { cseq: 2 }), ['redirect', 'path', 0]],
     ['423: something else', (talk) => talk.answer(423, { cseq: 2 }), ['other', 'path', 0]],
     ['100: not the end', (talk) => talk.answer(100, { cseq: 2 }), undefined],
-    ['an answer to nothing that was asked', (talk) => talk.answer(200, { cseq: 77 }), undefined],
     [
       '200 without a time: the usual hour',
       (talk) => talk.answer(200, { cseq: 2, headers: [['Contact', '<sip:a@b>']] }),
@@ -241,13 +238,25 @@ describe('an exchange', () => {
     expect(ended(talk.answer(401, { transport: 'tcp', nonce: 'n1' }))).toEqual(['failure', 'path', 0])
   })
 
-  it('counts a retransmission as a packet and no second attempt, in both directions', () => {
+  it('counts once, however often the request and the answer are retransmitted', () => {
     const talk = new Talk()
-    expect(talk.request()[0]).toMatchObject({ retransmission: false })
-    expect(talk.request()[0]).toMatchObject({ retransmission: true })
+    talk.request()
+    talk.request()
     expect(ended(talk.answer(401, { nonce: 'n1' }))).toEqual(['challenge', 'packet', 0])
+    talk.request()
     expect(talk.answer(401, { nonce: 'n1' })).toBeUndefined()
-    expect(talk.request()[0]).toMatchObject({ retransmission: true })
+    talk.request({ cseq: 2, nonce: 'n1' })
+    talk.request({ cseq: 2, nonce: 'n1' })
+    expect(ended(talk.answer(403, { cseq: 2 }))).toEqual(['failure', 'path', 0])
+    talk.request({ cseq: 2, nonce: 'n1' })
+    expect(talk.answer(403, { cseq: 2 })).toBeUndefined()
+  })
+
+  it('over UDP does not get its grade from a forged TCP segment of the same Call-ID', () => {
+    const talk = new Talk()
+    talk.request({ transport: 'tcp', nonce: 'invented' })
+    talk.request({ nonce: 'invented' })
+    expect(ended(talk.answer(401, { nonce: 'n1' }))).toEqual(['failure', 'packet', 0])
   })
 
   it('survives a NAT that gives the answer to credentials another port', () => {
@@ -259,10 +268,12 @@ describe('an exchange', () => {
     expect(ended(talk.answer(200, { phone: moved, cseq: 2 }))).toEqual(['success', 'account', 0])
   })
 
-  it('is kept within a bound, however many are begun', () => {
+  it('is kept within a bound, however many are begun, and a flood of bare REGISTERs begins none', () => {
     const talk = new Talk()
     talk.step = 0
-    for (let i = 0; i < 700; i++) talk.request({ callId: `flood-${i}-${'x'.repeat(i % 300)}` })
+    for (let i = 0; i < 700; i++) talk.request({ callId: `bare-${i}` })
+    expect(talk.exchanges.pending).toBe(0)
+    for (let i = 0; i < 700; i++) talk.request({ callId: `flood-${i}-${'x'.repeat(i % 300)}`, nonce: 'n' })
     expect(talk.exchanges.pending).toBe(100)
     expect(talk.exchanges.letGo).toBe(600)
   })
