@@ -8,6 +8,7 @@ export default defineConfig({
       {
         test: {
           name: 'fast',
+          sequence: { groupOrder: 0 },
           include: ['test/**/*.test.ts'],
           exclude: ['test/netns/**', 'test/browser/**', 'test/interop/**'],
           testTimeout: 20_000,
@@ -16,6 +17,7 @@ export default defineConfig({
       {
         test: {
           name: 'kernel',
+          sequence: { groupOrder: 1 },
           include: ['test/netns/**/*.test.ts', 'test/interop/**/*.test.ts'],
           testTimeout: 90_000,
           hookTimeout: 90_000,
@@ -26,6 +28,7 @@ export default defineConfig({
       {
         test: {
           name: 'browser',
+          sequence: { groupOrder: 2 },
           include: ['test/browser/**/*.test.ts'],
           testTimeout: 90_000,
           hookTimeout: 90_000,
