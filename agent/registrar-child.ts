@@ -18,7 +18,7 @@ import { type Address, showSource, sourcePrefixOf } from '../registrar/net/addre
 import type { EpochMilliseconds } from '../registrar/net/time.ts'
 import type { RegistrarSettings } from '../registrar/open-registrar.ts'
 import type { Config } from './config/config.ts'
-import type { RegistrarDoor } from './control/control-plane.ts'
+import type { RegistrarDoor } from './control/parts.ts'
 import { lockoutVerdict, suspendVerdict } from './detect/failures.ts'
 import type { Verdict } from './detect/verdict.ts'
 import { KeptChild } from './kept-child.ts'

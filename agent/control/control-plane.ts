@@ -19,89 +19,38 @@ import {
   parseSource,
   showPrefix,
   showSource,
-  sourcePrefixOf,
   splitPrefix,
 } from '../../registrar/net/address.ts'
-import type { Clock, EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
-import type { RulesEngine } from '../../rules/engine.ts'
+import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import { KernelError } from '../../rules/kernel.ts'
-import type { KernelCounters } from '../../rules/status.ts'
-import type { Config } from '../config/config.ts'
-import type { Decisions } from '../decide/decisions.ts'
-import type { HostFigures } from '../host/host-figures.ts'
 import type { AuditEntry, Decision } from '../journal/entries.ts'
-import type { Journal } from '../journal/journal.ts'
-import type { SourceKnowledge } from '../sensor/messages.ts'
-import type { Picture } from './picture.ts'
-import { type DropIndex, decisionView, indexDrops, showPrefixes, showTarget, verdictView } from './views.ts'
+import { CounterReader } from './kernel-counters.ts'
+import type { DaemonParts } from './parts.ts'
+import { tellStory } from './source-story.ts'
+import { decisionView, showPrefixes, showTarget } from './views.ts'
 
 const LIVE_INTERVAL: Milliseconds = 500
-/** Counters are read at most so often, and so seldom that reading them (10 µs an entry) stays under 5 % of the time. */
-const COUNTERS_FRESH: Milliseconds = 800
-const COUNTERS_SHARE = 20
 const LIVE_BLOCKED = 200
-const STORY_ENTRIES = 20
 /** Longer blocks are written without an end. */
 const LONGEST_BLOCK_SECONDS = 10 * 365 * 86_400
 
-/** What the control plane knows of the sensor process. */
-export interface SensorView {
-  state: StatusSnapshot['sensor']['state']
-  engine: string
-  framesSeen: number
-  framesLost: number
-  malformed: number
-  sourcesTracked: number
-  detail: string
-}
-
-/** The registrar as the control plane uses it; `state: 'off'` where it is not enabled. */
-export interface RegistrarDoor {
-  status(): StatusSnapshot['registrar']
-  accounts(): Promise<readonly AccountView[]>
-  addAccount(order: { readonly user: string; readonly password: string }): Promise<AccountView>
-  removeAccount(user: string): Promise<AccountView | undefined>
-  bindings(): Promise<readonly BindingView[]>
-  /** Forgets what counts against a source. */
-  pardon(address: Address): void
-}
-
-export interface AgentControlPlaneOptions {
-  readonly version: string
-  readonly clock: Clock
-  readonly config: () => Config
-  readonly journal: Journal
-  readonly decisions: Decisions
-  readonly engine: RulesEngine
-  readonly picture: Picture
-  readonly sensor: SensorView
-  readonly explainSource: (address: Address) => Promise<SourceKnowledge | null>
-  readonly pardonSource: (address: Address) => void
-  readonly registrar: RegistrarDoor
-  readonly host: () => HostFigures
-  /** Whether the SIP limit drops; and the change of it, which is kept over a restart. */
-  readonly sipEnforced: () => boolean
-  readonly setSipEnforced: (enforced: boolean) => void
-  /** Takes every rule and set out of the kernel; gives their names. */
-  readonly removeRules: () => Promise<readonly string[]>
-  /** What an observing daemon would have done, newest last; empty when it enforces. */
-  readonly wouldHaveDone: () => readonly string[]
-}
-
 /** The orders and questions of the dashboard and the command line, answered from the parts of the daemon. */
 export class AgentControlPlane implements ControlPlane {
-  readonly #o: AgentControlPlaneOptions
+  readonly #o: DaemonParts
   readonly #startedAt: EpochMilliseconds
+  readonly #counters: CounterReader
   readonly #listeners = new Set<(snapshot: LiveSnapshot) => void>()
   #liveTimer: NodeJS.Timeout | undefined
-  #counters: { at: EpochMilliseconds; value: KernelCounters; drops: DropIndex } | undefined
-  #countersAsked: Promise<void> | undefined
-  #countersCost: Milliseconds = 0
   #off = false
 
-  constructor(options: AgentControlPlaneOptions) {
+  constructor(options: DaemonParts) {
     this.#o = options
     this.#startedAt = options.clock()
+    this.#counters = new CounterReader({
+      engine: options.engine,
+      clock: options.clock,
+      onRead: ({ dropped, at }) => options.picture.dropped(dropped, at),
+    })
   }
 
   async status(): Promise<StatusSnapshot> {
@@ -133,16 +82,18 @@ export class AgentControlPlane implements ControlPlane {
         pendingChanges: rules.pendingChanges,
         lastError: rules.lastError && failureSentence(rules.lastError),
         repairs: rules.repairs.count,
-        registerPacketsDropped: this.#dropped(),
+        registerPacketsDropped: this.#counters.latest?.dropped ?? 0,
         wouldHaveDone: this.#o.wouldHaveDone(),
       },
       limits: {
         register: config.limits.register,
         sip: { ...pick(config.limits.sip), enforced: this.#o.sipEnforced() },
-        sipWouldLimit: (this.#counters?.value.wouldLimit ?? []).slice(0, 50).map(({ source, packets }) => ({
-          address: showPrefix(source),
-          packets,
-        })),
+        sipWouldLimit: (this.#counters.latest?.value.wouldLimit ?? [])
+          .slice(0, 50)
+          .map(({ source, packets }) => ({
+            address: showPrefix(source),
+            packets,
+          })),
       },
       host: this.#o.host(),
       counts: { ...decisions.counts, allowed: decisions.allowedPrefixes().length },
@@ -275,32 +226,7 @@ export class AgentControlPlane implements ControlPlane {
         `"${text.slice(0, 60)}" is no address; write it like 203.0.113.7 or 2001:db8::7.`,
       )
     }
-    const source = sourcePrefixOf(address)
-    const knowledge = await this.#o.explainSource(address)
-    await this.refreshCounters()
-    const now = this.#o.clock()
-    const standing = this.#o.decisions.about(address)
-    const standingIds = new Set(standing.map(({ id }) => id))
-    const past = this.#o.journal
-      .decisionsOf(address, { limit: STORY_ENTRIES })
-      .filter(({ id }) => !standingIds.has(id))
-    return {
-      address,
-      source: showPrefix(source),
-      ...laneOf({ allowed: this.#o.decisions.isAllowed(address), standing, knowledge, now }),
-      firstSeen: knowledge?.firstSeen ?? null,
-      lastSeen: knowledge?.lastSeen ?? null,
-      registers: knowledge?.registers ?? 0,
-      challenges: knowledge?.challenges ?? 0,
-      successes: knowledge?.successes ?? 0,
-      failures: knowledge?.failures ?? 0,
-      registersInWindow: knowledge?.registersInWindow ?? 0,
-      accounts: knowledge?.accounts ?? [],
-      userAgents: knowledge?.userAgents ?? [],
-      decisions: this.#views(standing),
-      verdicts: this.#o.journal.verdictsOf(source, { limit: STORY_ENTRIES }).map(verdictView),
-      pastDecisions: past.map((decision) => decisionView(decision, now)),
-    }
+    return tellStory(address, { ...this.#o, drops: (await this.#counters.refreshed())?.drops })
   }
 
   async enforceSip(order: {
@@ -380,28 +306,9 @@ export class AgentControlPlane implements ControlPlane {
     }, LIVE_INTERVAL)
   }
 
-  /** Reads the kernel's counters unless that was done a moment ago. A kernel that does not answer leaves the old ones. */
+  /** Reads the kernel's counters unless that was done a moment ago. */
   async refreshCounters(): Promise<void> {
-    const now = this.#o.clock()
-    if (
-      this.#counters &&
-      now - this.#counters.at < Math.max(COUNTERS_FRESH, this.#countersCost * COUNTERS_SHARE)
-    )
-      return
-    const begun = performance.now()
-    this.#countersAsked ??= this.#o.engine
-      .counters()
-      .then((value) => {
-        const at = this.#o.clock()
-        this.#counters = { at, value, drops: indexDrops(value) }
-        this.#countersCost = performance.now() - begun
-        this.#o.picture.dropped(this.#dropped(), at)
-      })
-      .catch(() => {})
-      .finally(() => {
-        this.#countersAsked = undefined
-      })
-    await this.#countersAsked
+    await this.#counters.refreshed()
   }
 
   close(): void {
@@ -449,12 +356,7 @@ export class AgentControlPlane implements ControlPlane {
 
   #views(decisions: readonly Decision[]): DecisionView[] {
     const now = this.#o.clock()
-    return decisions.map((decision) => decisionView(decision, now, this.#counters?.drops))
-  }
-
-  #dropped(): number {
-    const dropped = this.#counters?.value.dropped
-    return dropped ? dropped.blocks + dropped.suspensions + dropped.registerLimit : 0
+    return decisions.map((decision) => decisionView(decision, now, this.#counters.latest?.drops))
   }
 
   #pardon(address: Address): void {
@@ -478,32 +380,6 @@ function readTarget(text: string): Prefix {
     'bad-input',
     `"${text.slice(0, 60)}" is no address or prefix; write it like 203.0.113.7 or 203.0.113.0/24 or 2001:db8::/64.`,
   )
-}
-
-function laneOf(facts: {
-  allowed: boolean
-  standing: readonly Decision[]
-  knowledge: SourceKnowledge | null
-  now: EpochMilliseconds
-}): Pick<SourceStory, 'lane' | 'laneReason'> {
-  const { allowed, standing, knowledge, now } = facts
-  if (allowed) return { lane: 'allowed', laneReason: 'It is on the allowlist.' }
-  const block = standing.find(({ kind }) => kind === 'block')
-  if (block)
-    return {
-      lane: 'blocked',
-      laneReason: `${showTarget(block)} is blocked (${block.scope}): ${block.reason}`,
-    }
-  const suspension = standing[0]
-  if (suspension)
-    return { lane: 'suspended', laneReason: `${showTarget(suspension)} is suspended: ${suspension.reason}` }
-  if (!knowledge) return { lane: 'unknown', laneReason: 'Nothing was seen of it lately.' }
-  if (knowledge.provenUntil > now)
-    return { lane: 'proven', laneReason: 'It registered, and the registration still lasts.' }
-  if (knowledge.lastOwnNonce > now - 60_000) {
-    return { lane: 'answered', laneReason: 'It answered a challenge of its own within the last minute.' }
-  }
-  return { lane: 'unknown', laneReason: 'It has no registration that lasts.' }
 }
 
 function failureSentence(failure: { readonly message: string; readonly line: string | null }): string {

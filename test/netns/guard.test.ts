@@ -3,6 +3,7 @@ import type { DecisionView, SourceStory } from '../../dashboard/api/control-plan
 import { canRun } from '../requirements.ts'
 import { startFlood, startGuessing } from '../stage/attackers.ts'
 import { startKamailio } from '../stage/kamailio.ts'
+import { dropsOf, kernelText } from '../stage/kernel-text.ts'
 import { phoneCounts, startBaresip, startPhones } from '../stage/phones.ts'
 import { Ringfence } from '../stage/ringfence.ts'
 import { eventually } from '../stage/running.ts'
@@ -13,20 +14,6 @@ const able = canRun({
 })
 const SETTINGS = 'protect: { interfaces: [eth0], ports: { udp: [5060], tcp: [5060] } }'
 const SERVER = '10.99.0.1'
-
-/** Rules and sets without their counters and the comments that carry the time. */
-async function kernelText(host: StageHost): Promise<string> {
-  const rules = await host.namespace.run('iptables-save')
-  const rules6 = await host.namespace.run('ip6tables-save')
-  const sets = await host.namespace.run('ipset', 'list', '-n')
-  return `${rules}\n${rules6}\n`.replace(/^#.*\n/gm, '').replace(/\[\d+:\d+\]/g, '') + sets
-}
-
-async function dropsOf(host: StageHost, set: string, member: string): Promise<number> {
-  const listed = await host.namespace.run('ipset', 'list', set)
-  const line = listed.split('\n').find((text) => text.startsWith(`${member} `))
-  return Number(/packets (\d+)/.exec(line ?? '')?.[1] ?? 0)
-}
 
 describe.runIf(able).each([
   { nonces: 'unique', sharedNonces: false },

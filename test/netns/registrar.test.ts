@@ -11,6 +11,7 @@ import type {
 import { canRun } from '../requirements.ts'
 import { startFlood, startGuessing } from '../stage/attackers.ts'
 import { startKamailio } from '../stage/kamailio.ts'
+import { dropsOf, kernelText } from '../stage/kernel-text.ts'
 import { phoneCounts, startBaresip, startPhones } from '../stage/phones.ts'
 import { Ringfence } from '../stage/ringfence.ts'
 import { eventually } from '../stage/running.ts'
@@ -49,27 +50,13 @@ describe.runIf(able)('its own registrar', () => {
     for (const program of ['iptables', 'ip6tables']) {
       await server.namespace.run(program, '-t', 'raw', '-A', 'OUTPUT', '-p', 'udp', '-j', 'ACCEPT')
     }
-    before = await kernelText()
+    before = await kernelText(server)
     ringfence = new Ringfence(stage, server, `${GUARD}\n${REGISTRAR}`)
     await ringfence.start()
   })
   afterAll(() => stage.remove())
 
   /** Rules and sets without their counters and the comments that carry the time. */
-  async function kernelText(): Promise<string> {
-    const rules = await server.namespace.run('iptables-save')
-    const rules6 = await server.namespace.run('ip6tables-save')
-    const sets = await server.namespace.run('ipset', 'list', '-n')
-    return `${rules}\n${rules6}\n`.replace(/^#.*\n/gm, '').replace(/\[\d+:\d+\]/g, '') + sets
-  }
-
-  /** What the kernel dropped for a member of a set; undefined where the set does not hold it. */
-  async function dropsOf(set: string, member: string): Promise<number | undefined> {
-    const listed = await server.namespace.run('ipset', 'list', set)
-    const line = listed.split('\n').find((text) => text.startsWith(`${member} `))
-    return line === undefined ? undefined : Number(/packets (\d+)/.exec(line)?.[1])
-  }
-
   /** By the control socket itself, since what lasts a quarter of a second is over before a command has started. */
   function statusAtOnce(): Promise<StatusSnapshot> {
     return new Promise((resolve, reject) => {
@@ -140,7 +127,7 @@ describe.runIf(able)('its own registrar', () => {
     const block = await eventually(async () => (await blocked())[0], 10_000, 'a block')
     expect(block).toMatchObject({ target: '10.99.0.66', kind: 'block', scope: 'register', grade: 'packet' })
     expect(await flood.ended).toBe(0)
-    expect(await dropsOf('rf-reg4', '10.99.0.66')).toBeGreaterThan(20_000)
+    expect(await dropsOf(server, 'rf-reg4', '10.99.0.66')).toBeGreaterThan(20_000)
     const story = await ringfence.ask<SourceStory>('explain', '10.99.0.66')
     expect(story.challenges).toBeGreaterThan(0)
     expect(story.challenges).toBeLessThanOrEqual(20)
@@ -191,7 +178,7 @@ describe.runIf(able)('its own registrar', () => {
     const port = /^10\.99\.0\.77:(\d+)$/.exec(decision.target)?.[1]
     expect(port).toBeDefined()
     expect(port).not.toBe('5095')
-    const dropped = () => dropsOf('rf-susp4', `10.99.0.77,udp:${port}`)
+    const dropped = () => dropsOf(server, 'rf-susp4', `10.99.0.77,udp:${port}`)
     const first = await eventually(dropped, 10_000, 'a first guess that dies in the kernel')
     await eventually(async () => ((await dropped()) ?? 0) > first, 10_000, 'another one')
     await guessing.ended
@@ -210,7 +197,7 @@ describe.runIf(able)('its own registrar', () => {
     expect(await registers(guesser, 1004, 5096)).toBe(false)
     await ringfence.ask('unblock', target)
     const member = target.replace(':', ',udp:')
-    expect(await dropsOf('rf-susp4', member)).toBeUndefined()
+    expect(await dropsOf(server, 'rf-susp4', member)).toBeUndefined()
     expect(await registers(guesser, 1004, 5097)).toBe(true)
   })
 
@@ -226,9 +213,9 @@ describe.runIf(able)('its own registrar', () => {
     )
     expect(block.scope).toBe('register')
     await flood.ended
-    const inKernel = await dropsOf('rf-reg4', '10.99.0.66')
+    const inKernel = await dropsOf(server, 'rf-reg4', '10.99.0.66')
     await expect(startTcpPhone(stage, flooder, SERVER, { user: 1004 })).rejects.toThrow(/no connection/)
-    expect(await dropsOf('rf-reg4', '10.99.0.66')).toBeGreaterThan(inKernel ?? 0)
+    expect(await dropsOf(server, 'rf-reg4', '10.99.0.66')).toBeGreaterThan(inKernel ?? 0)
     await established.register()
     const overTcp = (await bindingsOf(1004)).filter(({ transport }) => transport === 'tcp')
     expect(overTcp).toMatchObject([{ source: expect.stringMatching(/^10\.99\.0\.66:/) }])
@@ -257,7 +244,7 @@ describe.runIf(able)('its own registrar', () => {
     const orphan = registrarPid(ringfence.daemon!.pid)
     await ringfence.stop('SIGKILL')
     await eventually(() => !commandOf(orphan).includes('registrar/main'), 5_000, 'the registrar’s end')
-    expect(await dropsOf('rf-reg4', '10.99.0.66')).toBeDefined()
+    expect(await dropsOf(server, 'rf-reg4', '10.99.0.66')).toBeDefined()
     await ringfence.start()
     await registrarRuns('the registrar after the crash')
     expect(await state()).toEqual(standing)
@@ -311,7 +298,7 @@ describe.runIf(able)('its own registrar', () => {
     const isBlocked = async () => (await blocked()).some(({ target }) => target === '10.99.0.67')
     await eventually(isBlocked, 10_000, 'the block')
     await flood.ended
-    expect(await dropsOf('rf-reg4', '10.99.0.67')).toBeGreaterThan(1_000)
+    expect(await dropsOf(server, 'rf-reg4', '10.99.0.67')).toBeGreaterThan(1_000)
 
     await kamailio.end()
     await registrarRuns('the registrar on the freed port')
@@ -320,7 +307,7 @@ describe.runIf(able)('its own registrar', () => {
 
   it('leaves nothing in the kernel after off, and registers on', async () => {
     expect((await ringfence.command(['off'])).exitCode).toBe(0)
-    expect(await kernelText()).toBe(before)
+    expect(await kernelText(server)).toBe(before)
     expect(await registers(phone, 1009, 5100)).toBe(true)
   })
 
