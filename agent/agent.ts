@@ -159,7 +159,10 @@ export class Agent {
     this.#decisions.configure(config.allow)
     this.#desire()
     if (
-      !isSame([before.protect, before.policy, before.sensor], [config.protect, config.policy, config.sensor])
+      !isSame(
+        [before.protect, before.policy, before.sensor, before.registrar],
+        [config.protect, config.policy, config.sensor, config.registrar],
+      )
     ) {
       this.#sensor.restart()
     }
@@ -197,7 +200,7 @@ export class Agent {
   }
 
   #sensorSettings(): SensorSettings {
-    const { protect, policy, sensor } = this.#config
+    const { protect, policy, sensor, registrar } = this.#config
     return {
       interfaces: protect.interfaces,
       engine: sensor.engine,
@@ -205,6 +208,7 @@ export class Agent {
       tcpPorts: protect.ports.tcp,
       destinations: protect.addresses,
       policy,
+      registrarPorts: registrar.enabled ? registrar.listen.map(({ port }) => port) : [],
       known: this.#o.journal.knownSources(this.#o.clock() - RETURNING_FOR),
     }
   }

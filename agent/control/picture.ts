@@ -6,12 +6,16 @@ const HISTORY_POINTS = 600
 /** A block or so many drops a second within this time: an attack goes on. */
 const ATTACK_MEMORY: Milliseconds = 30_000
 const ATTACK_DROPS_A_SECOND = 50
+/** So many REGISTERs a second, of which so few lead to a success, are an attack too, from however many sources. */
+const ATTACK_REGISTERS_A_SECOND = 500
+const ATTACK_SUCCESS_SHARE = 0.05
 
 /** What is happening: the rates of the last minutes and the state in one sentence. */
 export class Picture {
   readonly #history: RatePoint[] = []
   #lastBlockVerdict: EpochMilliseconds = 0
   #lastDropping: EpochMilliseconds = 0
+  #lastUnanswered: EpochMilliseconds = 0
   #droppedBefore: { readonly at: EpochMilliseconds; readonly packets: number } | undefined
   #droppedPerSecond = 0
 
@@ -39,6 +43,10 @@ export class Picture {
       failures: perSecond(summary.failures),
       cpu,
     })
+    const { registers, successes } = this.latest
+    if (registers >= ATTACK_REGISTERS_A_SECOND && successes < registers * ATTACK_SUCCESS_SHARE) {
+      this.#lastUnanswered = summary.time
+    }
     if (this.#history.length > HISTORY_POINTS) this.#history.shift()
   }
 
@@ -56,7 +64,7 @@ export class Picture {
   }
 
   underAttack(now: EpochMilliseconds): boolean {
-    return now - Math.max(this.#lastBlockVerdict, this.#lastDropping) < ATTACK_MEMORY
+    return now - Math.max(this.#lastBlockVerdict, this.#lastDropping, this.#lastUnanswered) < ATTACK_MEMORY
   }
 
   /** The state and its sentence, from what is known of the parts. */

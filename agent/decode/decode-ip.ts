@@ -165,6 +165,7 @@ function decodePayload(ip: IpContext, protocol: number, offset: number, fragment
       return decodeTcp(ip, offset)
     case PROTOCOL_IPIP:
     case PROTOCOL_IPV6:
+      if (fragments.tunnels === 'leave') return UNDECODED['not-udp-or-tcp']
       return decodeIpHeader(ip, offset, fragments)
     default:
       return UNDECODED['not-udp-or-tcp']

@@ -97,7 +97,17 @@ export class IpFragments {
   #cost = 0
   readonly counts: FragmentCounts = { reassembled: 0, overlapping: 0, timedOut: 0, evicted: 0, malformed: 0 }
 
-  constructor(limits: Partial<FragmentLimits> = {}) {
+  /**
+   * Whether the packets inside IP tunnels are looked at. Not on a live capture: anybody can send us a packet with another
+   * one inside that claims to be the softswitch's answer to a customer.
+   */
+  readonly tunnels: 'read' | 'leave'
+
+  constructor(
+    limits: Partial<FragmentLimits> = {},
+    { tunnels = 'read' }: { tunnels?: 'read' | 'leave' } = {},
+  ) {
+    this.tunnels = tunnels
     this.#limits = { ...FRAGMENT_LIMITS, ...limits }
   }
 

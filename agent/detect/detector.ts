@@ -1,6 +1,12 @@
 import { type Address, type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
-import type { ExchangeEnded, MalformedSeen, Observation, RegisterSeen } from '../observe/observation.ts'
+import type {
+  ExchangeEnded,
+  ExchangeOutcome,
+  MalformedSeen,
+  Observation,
+  RegisterSeen,
+} from '../observe/observation.ts'
 import { DistinctCount } from './distinct-count.ts'
 import { FailureLadder } from './failures.ts'
 import { judgeFlood } from './flood.ts'
@@ -12,8 +18,12 @@ const EXPIRY_GRACE: Milliseconds = 60_000
 /** From so many REGISTERs in a window on, accounts are counted. */
 const BUSY = 20
 
+const GAVE_A_CHANCE: ReadonlySet<ExchangeOutcome> = new Set(['challenge', 'refused', 'failure'])
+
 export interface DetectorOptions {
   readonly policy: DetectionPolicy
+  /** Ports whose failures somebody else judges, who knows more: Ringfence's own registrar. */
+  readonly judgedElsewhere?: (serverPort: number) => boolean
   /** Sources kept at once. */
   readonly maxSources?: number
   readonly onVerdict: (verdict: Verdict) => void
@@ -146,7 +156,8 @@ export class Detector {
   #exchange(ended: ExchangeEnded): void {
     const record = this.sources.seen(ended.source.address, ended.time)
     remember(record, { account: ended.account, userAgent: '' })
-    if (record.overSince !== 0) record.answersWhileOver++
+    // A softswitch that is overloaded gave nobody a chance to register.
+    if (record.overSince !== 0 && GAVE_A_CHANCE.has(ended.outcome)) record.answersWhileOver++
     switch (ended.outcome) {
       case 'challenge':
         this.totals.challenges++
@@ -168,6 +179,7 @@ export class Detector {
       case 'refused': {
         this.totals.failures++
         record.failures++
+        if (this.#options.judgedElsewhere?.(ended.serverPort)) return
         const liveBinding = record.provenUntil > ended.time
         for (const verdict of this.#ladder.failed(ended, { liveBinding })) this.#options.onVerdict(verdict)
         return

@@ -41,7 +41,8 @@ export class FailureLadder {
     const { account, source, time } = ended
     // A refusal without a challenge says nothing about who asked (access lists and VOS3000 answer so).
     const grade = ended.grade === 'packet' || ended.outcome === 'refused' ? 'packet' : 'path'
-    const proven = (this.#provenPorts.get(portKey(source)) ?? 0) > time
+    // After a restart nobody knows which port of a live binding is the proven one: then each may be.
+    const proven = liveBinding || (this.#provenPorts.get(portKey(source)) ?? 0) > time
     const outcome = this.#retry.recordFailure({ account, source, at: time, grade, proven })
     switch (outcome.kind) {
       case 'none':

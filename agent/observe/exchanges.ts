@@ -6,8 +6,9 @@ import type { SipMessage, SipRequest, SipResponse } from '../../registrar/sip/me
 import { IssuedNonces, type NonceUser } from './nonces.ts'
 import type { ExchangeOutcome, Grade, Observation, Transport } from './observation.ts'
 import {
+  type Answer,
   readAccount,
-  readAnsweredNonces,
+  readAnswers,
   readGrantedExpires,
   readIssued,
   readTransaction,
@@ -20,6 +21,7 @@ const TRANSACTION_LIFETIME: Milliseconds = 32_000
 const MOST_TRANSACTIONS = 65_536
 /** Longer keys are hashed, so that a long Call-ID costs no more memory than a short one. */
 const LONGEST_KEY = 160
+const LONGEST_NAME = 128
 
 interface Transaction {
   readonly startedAt: EpochMilliseconds
@@ -27,6 +29,10 @@ interface Transaction {
   readonly transport: Transport
   /** The To header: whom it speaks for is read only when an answer comes. */
   readonly to: string
+  /** Of its credentials; empty where it has none. */
+  readonly username: string
+  /** Tells its credentials from others. */
+  readonly attempt: string
   /** The nonces that its credentials use; empty for a bare REGISTER. */
   readonly nonces: readonly string[]
   readonly provesPath: boolean
@@ -80,15 +86,25 @@ export class Exchanges {
    */
   #request(seen: SeenMessage, request: SipRequest): Observation {
     const { source } = seen
-    const nonces = readAnsweredNonces(request)
-    if (nonces.length === 0) return new SeenRegister(seen, request, NO_ANSWER)
+    const answers = readAnswers(request)
+    if (answers.length === 0) return new SeenRegister(seen, request, NO_ANSWER)
+    const nonces = answers.map(({ nonce }) => nonce)
     const answersOwnNonce = nonces.some((nonce) => this.nonces.provesPath(nonce, source.address))
     const answersChallenge = nonces.some((nonce) => this.nonces.wasIssuedTo(nonce, source.address))
     const transaction = readTransaction(request)
     if (transaction) {
       const key = keyOf(seen.transport, source.address, transaction)
-      if (!this.#transactions.has(key)) {
-        this.#begin(key, seen, { to: request.first('to') ?? '', client: source, nonces, answersOwnNonce })
+      const attempt = attemptOf(answers)
+      // Other credentials under a known Call-ID and CSeq are no retransmission but the next attempt.
+      if (this.#transactions.get(key)?.attempt !== attempt) {
+        this.#begin(key, seen, {
+          to: request.first('to') ?? '',
+          username: answers[0]?.username ?? '',
+          client: source,
+          nonces,
+          attempt,
+          answersOwnNonce,
+        })
       }
     }
     return new SeenRegister(seen, request, { answersOwnNonce, answersChallenge })
@@ -97,7 +113,10 @@ export class Exchanges {
   #begin(
     key: string,
     { time, transport }: SeenMessage,
-    of: { to: string; client: Source; nonces: readonly string[]; answersOwnNonce: boolean },
+    of: Pick<Transaction, 'to' | 'username' | 'nonces' | 'attempt'> & {
+      client: Source
+      answersOwnNonce: boolean
+    },
   ): Transaction {
     this.#transactions.sweep((known) => time - known.startedAt > TRANSACTION_LIFETIME)
     const transaction: Transaction = {
@@ -105,7 +124,9 @@ export class Exchanges {
       source: of.client,
       transport,
       to: of.to,
+      username: of.username,
       nonces: of.nonces,
+      attempt: of.attempt,
       // A TCP handshake needs the answers to arrive, which a forger's never do.
       provesPath: transport === 'tcp' || of.answersOwnNonce,
       ended: false,
@@ -124,11 +145,18 @@ export class Exchanges {
     const key = keyOf(seen.transport, client.address, transaction)
     const known =
       this.#transactions.get(key) ??
-      this.#begin(key, seen, { to: response.first('to') ?? '', client, nonces: [], answersOwnNonce: false })
+      this.#begin(key, seen, {
+        to: response.first('to') ?? '',
+        username: '',
+        client,
+        nonces: [],
+        attempt: '',
+        answersOwnNonce: false,
+      })
     if (known.ended) return undefined
     known.ended = true
     const stale = challenges.some((challenge) => challenge.stale)
-    const account = readAccount(known.to)
+    const account = accountOf(known)
     const user = { account, address: known.source.address }
     const outcome = this.#outcome(known, response.status, { stale, user })
     let grade: Grade = known.provesPath ? 'path' : 'packet'
@@ -143,6 +171,7 @@ export class Exchanges {
       kind: 'exchange',
       time: seen.time,
       source,
+      serverPort: seen.source.port,
       transport,
       account,
       outcome,
@@ -176,4 +205,15 @@ export class Exchanges {
 function keyOf(transport: Transport, client: Address, { callId, cseq, branch }: TransactionFields): string {
   const key = `${transport} ${client} ${cseq} ${branch} ${callId}`
   return key.length <= LONGEST_KEY ? key : createHash('sha1').update(key).digest('base64')
+}
+
+/** Whose password was tried: To names whom the binding is for, and only the credentials name who claims to be there. */
+function accountOf({ to, username }: Transaction): string {
+  const account = readAccount(to)
+  return username === '' || account.startsWith(`${username}@`) ? account : username.slice(0, LONGEST_NAME)
+}
+
+function attemptOf(answers: readonly Answer[]): string {
+  const text = answers.map(({ written }) => written).join('\n')
+  return createHash('sha1').update(text).digest('base64')
 }

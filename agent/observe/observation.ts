@@ -45,7 +45,10 @@ export interface ExchangeEnded {
   readonly kind: 'exchange'
   readonly time: EpochMilliseconds
   readonly source: Source
+  /** The softswitch's port that answered. */
+  readonly serverPort: number
   readonly transport: Transport
+  /** Who it was for: `user@host` of To, or the credentials' user name where that is another one. */
   readonly account: string
   readonly outcome: ExchangeOutcome
   readonly status: number

@@ -57,16 +57,42 @@ export function readAccount(toHeader: string): string {
   return uri.ok ? aorOf(uri.value) : ''
 }
 
-/** The nonces that a request answers to; an empty one (as IMS phones send first) answers nothing. */
-export function readAnsweredNonces(request: SipRequest): string[] {
-  const nonces: string[] = []
-  for (const value of headersOf(request, 'authorization', 'proxy-authorization')) {
-    const credentials = readDigestCredentials(value)
-    if (credentials.ok && credentials.value.kind === 'digest' && credentials.value.nonce !== '') {
-      nonces.push(credentials.value.nonce)
+/** What a request says to prove who it is. */
+export interface Answer {
+  /** Empty where it cannot be read: an attempt all the same. */
+  readonly nonce: string
+  readonly username: string
+  /** The header as written, to tell one attempt from a retransmission of another. */
+  readonly written: string
+}
+
+/**
+ * The credentials of a request. Those that cannot be read count too: softswitches read some of them, so a guesser
+ * must not hide behind a parameter that comes twice. An empty nonce (as IMS phones send first) answers nothing.
+ */
+export function readAnswers(request: SipRequest): Answer[] {
+  const answers: Answer[] = []
+  for (const written of headersOf(request, 'authorization', 'proxy-authorization')) {
+    const credentials = readDigestCredentials(written)
+    if (!credentials.ok)
+      answers.push({
+        nonce: quotedAfter(written, 'nonce="'),
+        username: quotedAfter(written, 'username="'),
+        written,
+      })
+    else if (credentials.value.kind === 'digest' && credentials.value.nonce !== '') {
+      const { nonce, username } = credentials.value
+      answers.push({ nonce, username, written })
     }
   }
-  return nonces
+  return answers
+}
+
+function quotedAfter(text: string, start: string): string {
+  const at = text.indexOf(start)
+  if (at < 0) return ''
+  const end = text.indexOf('"', at + start.length)
+  return end < 0 ? '' : text.slice(at + start.length, end)
 }
 
 /** The challenges that an answer carries. */

@@ -12,6 +12,8 @@ export interface SensorSettings {
   /** REGISTERs to these count; `local` is whatever address this host has at the moment. */
   readonly destinations: 'local' | readonly Prefix[]
   readonly policy: DetectionPolicy
+  /** Ports of Ringfence's own registrar, which judges failures itself. */
+  readonly registrarPorts: readonly number[]
   /** Sources that registered before: their moment, and until when that lasts. */
   readonly known: readonly KnownSuccess[]
 }

@@ -28,12 +28,14 @@ export class Pipeline {
   frames = 0
   undecoded = 0
   readonly exchanges = new Exchanges()
-  readonly fragments = new IpFragments()
+  readonly fragments: IpFragments
   readonly #streams: SipStreams
   readonly #options: PipelineOptions
 
   constructor(options: PipelineOptions) {
     this.#options = options
+    // Where it is known what is protected, the capture is live: see there what tunnels could do.
+    this.fragments = new IpFragments({}, { tunnels: options.isProtected ? 'leave' : 'read' })
     this.#streams = new SipStreams((flow, time, reading) => {
       this.#reading(
         time,
@@ -118,6 +120,8 @@ export class Pipeline {
   }
 
   #isOurs(packet: UdpDatagram | TcpSegment, transport: Transport): boolean {
+    // Nobody can be answered at port 0, and no phone sends from it: only a forger has a use for it.
+    if (packet.sourcePort === 0 || packet.destinationPort === 0) return false
     const { ports } = this.#options
     if (ports === 'any') return true
     return ports[transport].has(packet.sourcePort) || ports[transport].has(packet.destinationPort)

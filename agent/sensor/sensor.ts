@@ -40,6 +40,7 @@ export class Sensor {
     this.#send = send
     this.#detector = new Detector({
       policy: settings.policy,
+      judgedElsewhere: (port) => settings.registrarPorts.includes(port),
       onVerdict: (verdict) => send({ type: 'verdict', verdict }),
       onSuccess: (source, until) => this.#succeeded(source, until),
     })

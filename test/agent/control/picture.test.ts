@@ -33,6 +33,13 @@ it.each([
     says: 'Under attack: 3,100 REGISTERs a second, the kernel drops 3,000 packets a second, 4 blocked, 1 suspended.',
   },
   {
+    attack: false,
+    registers: 17_316,
+    parts: {},
+    state: 'attack',
+    says: 'Under attack: 17,316 REGISTERs a second, the kernel drops 0 packets a second, 0 blocked.',
+  },
+  {
     attack: true,
     registers: 7,
     parts: { mode: 'observe', blocks: 2 },

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { Detector } from '../../../agent/detect/detector.ts'
 import type { DetectionPolicy, Verdict } from '../../../agent/detect/verdict.ts'
 import type { ExchangeEnded, RegisterSeen } from '../../../agent/observe/observation.ts'
-import type { Address, Source } from '../../../registrar/net/address.ts'
+import { type Address, prefixOfAddress, type Source } from '../../../registrar/net/address.ts'
 
 const POLICY: DetectionPolicy = {
   registerRetry: 6,
@@ -46,6 +46,7 @@ function stage(policy: Partial<DetectionPolicy> = {}) {
         time,
         source: from,
         transport: 'udp',
+        serverPort: 5060,
         account: '1001@example.com',
         outcome: 'challenge',
         status: 401,
@@ -174,6 +175,16 @@ describe('an office of 200 phones behind one address after a power cut', () => {
     expect(blocked).toEqual([])
   })
 
+  it('is not blocked when the softswitch answers 503 to everybody', () => {
+    const { register, exchange, actions } = stage()
+    for (let i = 0; i < 800; i++) {
+      const from = source('192.0.2.50', 20_000 + (i % 200))
+      register(from, START + i * 25, { account: `${1000 + (i % 200)}@example.com` })
+      exchange(from, START + i * 25 + 1, { outcome: 'overload', status: 503 })
+    }
+    expect(actions()).toEqual([])
+  })
+
   it('is not blocked when the softswitch is still silent', () => {
     expect(comeBack(() => false)).toEqual([])
   })
@@ -279,6 +290,39 @@ describe('failed registrations', () => {
     expect(verdicts).toEqual([])
   })
 
+  it('that anybody could have forged touch no port of a source whose registration is known from before a restart', () => {
+    const { detector, exchange, verdicts } = stage()
+    detector.sources.known(prefixOfAddress(guesser.address), START - 1_000, START + 600_000)
+    for (let i = 0; i < 100; i++) exchange(guesser, START + i, { ...failure, grade: 'packet' })
+    expect(verdicts).toEqual([])
+  })
+
+  it('at a port that somebody else judges are left to him', () => {
+    const verdicts: Verdict[] = []
+    const detector = new Detector({
+      policy: POLICY,
+      judgedElsewhere: (port) => port === 5060,
+      onVerdict: (verdict) => verdicts.push(verdict),
+    })
+    const fail = (serverPort: number) =>
+      detector.observe({
+        kind: 'exchange',
+        time: START,
+        source: guesser,
+        serverPort,
+        transport: 'udp',
+        account: 'a@b',
+        outcome: 'failure',
+        status: 403,
+        grade: 'path',
+        grantedExpires: 0,
+      })
+    for (let i = 0; i < 6; i++) fail(5060)
+    expect(verdicts).toEqual([])
+    for (let i = 0; i < 6; i++) fail(5080)
+    expect(verdicts).toHaveLength(1)
+  })
+
   it('from one port after the other suspend the whole source', () => {
     const { exchange, actions } = stage()
     for (let port = 30_000; port < 30_003; port++) {
@@ -321,6 +365,7 @@ describe('what is kept of sources', () => {
       time: START,
       source: source('198.51.100.9'),
       transport: 'udp',
+      serverPort: 5060,
       account: 'a@b',
       outcome: 'success',
       status: 200,

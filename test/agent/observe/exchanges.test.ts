@@ -26,6 +26,10 @@ function read(bytes: Buffer): SipMessage {
 }
 
 interface Turn {
+  readonly username?: string
+  readonly response?: string
+  /** The whole Authorization header, where it is an odd one. */
+  readonly authorization?: string
   readonly phone?: Source
   readonly cseq?: number
   readonly nonce?: string
@@ -57,12 +61,10 @@ class Talk {
 
   request(turn: Turn = {}): Observation[] {
     const headers = common(turn)
-    if (turn.nonce !== undefined) {
-      headers.push([
-        'Authorization',
-        `Digest username="1001", realm="example.com", nonce="${turn.nonce}", uri="sip:example.com", response="0123456789abcdef0123456789abcdef"`,
-      ])
-    }
+    const { nonce, username = '1001', response = '0123456789abcdef0123456789abcdef' } = turn
+    const written = `Digest username="${username}", realm="example.com", nonce="${nonce}", uri="sip:example.com", response="${response}"`
+    if (turn.authorization !== undefined) headers.push(['Authorization', turn.authorization])
+    else if (nonce !== undefined) headers.push(['Authorization', written])
     headers.push(['User-Agent', 'phone/1.0'])
     const message = read(writeRequest({ method: turn.method ?? 'REGISTER', uri: 'sip:example.com', headers }))
     return this.exchanges.observe({
@@ -250,6 +252,39 @@ describe('an exchange', () => {
     expect(ended(talk.answer(403, { cseq: 2 }))).toEqual(['failure', 'path', 0])
     talk.request({ cseq: 2, nonce: 'n1' })
     expect(talk.answer(403, { cseq: 2 })).toBeUndefined()
+  })
+
+  it('is a new attempt with other credentials, although Call-ID, CSeq and branch stay the same', () => {
+    const talk = new Talk()
+    talk.request()
+    talk.answer(401, { nonce: 'n1' })
+    for (const response of ['a', 'b', 'c']) {
+      talk.request({ cseq: 2, nonce: 'n1', response: response.repeat(32) })
+      expect(ended(talk.answer(401, { cseq: 2, nonce: 'n1' }))).toEqual(['failure', 'path', 0])
+    }
+  })
+
+  it('is of the account whose password is tried, not of the one that To names', () => {
+    const talk = new Talk()
+    talk.request()
+    talk.answer(401, { nonce: 'n1' })
+    talk.request({ cseq: 2, nonce: 'n1' })
+    expect(talk.answer(200, { cseq: 2 })?.account).toBe('1001@example.com')
+    talk.request({ cseq: 3, nonce: 'n1', username: '2001' })
+    const guessed = talk.answer(401, { cseq: 3, nonce: 'n2' })
+    expect([guessed?.outcome, guessed?.account]).toEqual(['failure', '2001'])
+  })
+
+  it.each([
+    'Digest username="1001", foo=bar, foo=baz, realm="example.com", nonce="n1", uri="sip:x", response="0"',
+    'Digest nonce="n1"',
+    'Digest',
+  ])('with credentials that cannot be read (%s) is an attempt all the same', (authorization) => {
+    const talk = new Talk()
+    talk.request()
+    talk.answer(401, { nonce: 'n1' })
+    talk.request({ cseq: 2, authorization })
+    expect(talk.answer(401, { cseq: 2, nonce: 'n2' })?.outcome).toBe('failure')
   })
 
   it('over UDP does not get its grade from a forged TCP segment of the same Call-ID', () => {
