@@ -11,6 +11,16 @@ const HOPPING_PORTS = 3
 const HOPPING_WITHIN: Milliseconds = 600_000
 const EXPIRY_GRACE: Milliseconds = 60_000
 
+/** An SBC or proxy brings many accounts from one port: for one that fails the others must not suffer. */
+const ACCOUNTS_OF_AN_AGGREGATOR = 2
+const MOST_GOOD_ACCOUNTS = 8
+
+interface ProvenPort {
+  until: EpochMilliseconds
+  /** Some of the accounts that are registered from there, and until when. */
+  readonly accounts: Map<string, EpochMilliseconds>
+}
+
 interface Hopping {
   since: EpochMilliseconds
   readonly ports: Set<number>
@@ -23,7 +33,7 @@ interface Hopping {
  */
 export class FailureLadder {
   readonly #retry: RetryPolicy
-  readonly #provenPorts = new BoundedMap<string, EpochMilliseconds>({ capacity: MOST_SOURCES })
+  readonly #provenPorts = new BoundedMap<string, ProvenPort>({ capacity: MOST_SOURCES })
   readonly #hopping = new BoundedMap<Prefix, Hopping>({ capacity: MOST_SOURCES })
 
   constructor(policy: DetectionPolicy) {
@@ -33,7 +43,13 @@ export class FailureLadder {
   succeeded({ account, source, time, grantedExpires }: ExchangeEnded): void {
     this.#retry.recordSuccess({ account, source, at: time })
     if (grantedExpires === 0) return
-    this.#provenPorts.set(portKey(source), time + grantedExpires * 1000 + EXPIRY_GRACE)
+    const key = portKey(source)
+    const port = this.#provenPorts.get(key) ?? { until: 0, accounts: new Map() }
+    const until = time + grantedExpires * 1000 + EXPIRY_GRACE
+    if (port.accounts.has(account) || port.accounts.size < MOST_GOOD_ACCOUNTS)
+      port.accounts.set(account, until)
+    port.until = Math.max(port.until, until)
+    this.#provenPorts.set(key, port)
   }
 
   /** What a failure leads to. `liveBinding`: somebody at this source is registered right now. */
@@ -42,21 +58,29 @@ export class FailureLadder {
     // A refusal without a challenge says nothing about who asked (access lists and VOS3000 answer so).
     const grade = ended.grade === 'packet' || ended.outcome === 'refused' ? 'packet' : 'path'
     // After a restart nobody knows which port of a live binding is the proven one: then each may be.
-    const proven = liveBinding || (this.#provenPorts.get(portKey(source)) ?? 0) > time
+    const proven = liveBinding || (this.#provenPorts.get(portKey(source))?.until ?? 0) > time
     const outcome = this.#retry.recordFailure({ account, source, at: time, grade, proven })
-    switch (outcome.kind) {
-      case 'none':
-        return []
-      case 'suspend':
-        return [
-          suspendVerdict(outcome, {
+    if (outcome.kind === 'none') return []
+    const verdict =
+      outcome.kind === 'lockout'
+        ? lockoutVerdict(outcome, { time, liveBinding })
+        : suspendVerdict(outcome, {
             time,
             wholeSource: outcome.grade === 'path' && !liveBinding && this.#hops(source, time),
-          }),
-        ]
-      case 'lockout':
-        return [lockoutVerdict(outcome, { time, liveBinding })]
+          })
+    const others = this.#othersRegisteredAt(source, account, time)
+    if (others < ACCOUNTS_OF_AN_AGGREGATOR) return [verdict]
+    const spared = `${others}${others >= MOST_GOOD_ACCOUNTS - 1 ? ' or more' : ''} other accounts are registered from this very port`
+    return [{ ...verdict, action: 'limit', reason: `${verdict.reason}; not suspended, since ${spared}` }]
+  }
+
+  /** Accounts that are registered from exactly this address and port, this one not counted. */
+  #othersRegisteredAt(source: Source, account: string, now: EpochMilliseconds): number {
+    let others = 0
+    for (const [name, until] of this.#provenPorts.get(portKey(source))?.accounts ?? []) {
+      if (name !== account && until > now) others++
     }
+    return others
   }
 
   pardon(prefix: Prefix): void {

@@ -297,6 +297,25 @@ describe('failed registrations', () => {
     expect(verdicts).toEqual([])
   })
 
+  it('of one account behind an SBC, which brings others from the same port, only inform', () => {
+    const { exchange, actions, verdicts } = stage()
+    for (const account of ['1@x', '2@x', '3@x']) {
+      exchange(guesser, START, {
+        account,
+        outcome: 'success',
+        status: 200,
+        grade: 'account',
+        grantedExpires: 3600,
+      })
+    }
+    for (let i = 0; i < 6; i++) exchange(guesser, START + i, { ...failure, account: '9@x' })
+    expect(actions().map(({ action }) => action)).toEqual(['limit'])
+    expect(verdicts[0]?.reason).toContain('3 other accounts are registered from this very port')
+    // When they have gone he is suspended as anybody.
+    for (let i = 0; i < 6; i++) exchange(guesser, START + 3_700_000 + i, { ...failure, account: '9@x' })
+    expect(actions().at(-1)?.action).toBe('suspend')
+  })
+
   it('at a port that somebody else judges are left to him', () => {
     const verdicts: Verdict[] = []
     const detector = new Detector({
