@@ -26,6 +26,8 @@ import { SensorProcess } from './sensor/sensor-process.ts'
 const HOST_INTERVAL: Milliseconds = 1_000
 const TIDY_INTERVAL: Milliseconds = 60_000
 const SIP_ENFORCED = 'enforce-sip'
+/** A capture that has not begun after so many seconds is not just starting. */
+const SUMMARIES_TO_START = 4
 /** What an attacker can make us write, a second. */
 const MOST_LINES = 20
 const MOST_VERDICTS_KEPT = 200
@@ -62,6 +64,8 @@ export class Agent {
   #config: Config
   #host: HostFigures = { cpu: 0, memoryUsed: 0, memoryTotal: 0 }
   #timers: NodeJS.Timeout[] = []
+  /** Summaries in a row in which some interface was not captured on. */
+  #blindFor = 0
   #started = false
 
   constructor(options: AgentOptions) {
@@ -269,8 +273,13 @@ export class Agent {
     view.sourcesTracked = summary.sourcesTracked
     const broken = summary.captures.filter(({ state }) => state !== 'running')
     view.engine = [...new Set(summary.captures.map(({ engine }) => engine))].join(', ')
-    view.state = broken.some(({ state }) => state === 'failed') ? 'failed' : 'running'
+    this.#blindFor = broken.length === 0 ? 0 : this.#blindFor + 1
+    const blind = this.#blindFor >= SUMMARIES_TO_START || broken.some(({ state }) => state === 'failed')
     view.detail = broken.map(({ name, detail }) => `${name}: ${detail}`).join('; ')
+    if (blind && view.state !== 'failed')
+      this.#o.log.error(`the sensor does not see everything: ${view.detail}`)
+    if (!blind && view.state === 'failed') this.#o.log.info('the sensor sees everything again')
+    view.state = blind ? 'failed' : broken.length > 0 ? 'starting' : 'running'
     this.#plane.changed()
   }
 

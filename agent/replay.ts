@@ -63,6 +63,11 @@ export async function replayCaptures(
     options.writeError(fault.sentence)
     if (fault.fatal) exitCode = 1
   }
+  if (pipeline.undecoded > 0) {
+    options.writeError(
+      `${pipeline.undecoded} frames hold no UDP or TCP that can be decoded; they were passed over.`,
+    )
+  }
   const { registers, sipMessages, challenges, successes, failures, malformed } = detector.totals
   const summary: ReplaySummary = {
     type: 'summary',

@@ -69,6 +69,11 @@ export function checkTogether(config: Config): {
       'the registrar has no account in this file; unless some were added with `ringfence account add`, it refuses everybody'
     warnings.push({ path: ['registrar', 'enabled'], message })
   }
+  if (protect.addresses !== 'local' && protect.interfaces.length > 1) {
+    const message =
+      'a gateway sees a packet on the way in and on the way out; name only interfaces that face the phones, or those that a packet passes twice count it twice'
+    warnings.push({ path: ['protect', 'interfaces'], message })
+  }
   if (registrar.enabled) {
     registrar.listen.forEach(({ port }, index) => {
       if (protect.ports.udp.includes(port) && protect.ports.tcp.includes(port)) return

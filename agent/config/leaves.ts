@@ -81,6 +81,8 @@ export function interfaceName(): z.ZodType<string, unknown> {
       if (typeof value !== 'string' || !/^[A-Za-z0-9._][A-Za-z0-9._-]{0,14}$/.test(value)) return REFUSED
       if (value === '.' || value === '..') return REFUSED
       if (value === 'lo') return { why: 'the loopback interface is never filtered' }
+      if (value === 'any')
+        return { why: 'each interface must be named: no rule matches one that is called any' }
       return { value }
     },
   )

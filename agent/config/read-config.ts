@@ -27,7 +27,7 @@ export function loadConfig(path: string): Config {
 
 /** What holds where no file says otherwise, for looking at captures: no interface is touched. */
 export function defaultConfig(): Config {
-  const reading = readConfig('protect: { interfaces: [any] }', { file: 'defaults' })
+  const reading = readConfig('protect: { interfaces: [eth0] }', { file: 'defaults' })
   if (reading.kind === 'refused') throw new ConfigRefused(reading.problems)
   return reading.config
 }

@@ -71,7 +71,7 @@ dashboard:
   enabled: true
   # Loopback only. To reach it from elsewhere: ssh -L 8560:127.0.0.1:8560 THIS-HOST
   listen: '127.0.0.1:8560'
-  # Holds the password (or its hash) for the login. Made by the installer.
+  # Holds the password for the login, readable by root alone. Made where it is missing.
   passwordFile: /etc/ringfence/dashboard.password
 
 # Ringfence's own SIP registrar, for where no softswitch does the registering.
@@ -86,7 +86,7 @@ registrar:
   # Bindings of one account.
   # VOS3000: SERVER_REGISTRAR_MAX_BINDINGS
   maxBindings: 10
-  # Whether a new registration replaces the account's others, or is refused beside them.
+  # Whether, at maxBindings, a new registration takes the place of the oldest, or is refused.
   # VOS3000: SS_ENDPOINT_REGISTER_REPLACE
   registerReplace: true
   # One a line, or better added with: ringfence account add USER

@@ -10,7 +10,7 @@ import type {
 import { DistinctCount } from './distinct-count.ts'
 import { FailureLadder } from './failures.ts'
 import { judgeFlood } from './flood.ts'
-import { remember, type SourceRecord, SourceTable } from './source-table.ts'
+import { NEVER, remember, type SourceRecord, SourceTable } from './source-table.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
 
 /** Phones refresh late; a binding counts as live a little beyond what was granted. */
@@ -111,8 +111,8 @@ export class Detector {
     if (record) {
       record.window.clear()
       record.overSince = 0
-      record.lastVerdictAt = 0
-      record.lastFloodBlockAt = 0
+      record.lastVerdictAt = NEVER
+      record.lastFloodBlockAt = NEVER
     }
     this.#ladder.pardon(sourcePrefixOf(address))
   }

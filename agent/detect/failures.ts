@@ -66,7 +66,11 @@ export class FailureLadder {
         ? lockoutVerdict(outcome, { time, liveBinding })
         : suspendVerdict(outcome, {
             time,
-            wholeSource: outcome.grade === 'path' && !liveBinding && this.#hops(source, time),
+            // Over TCP a port is one connection and never comes back: what can be refused is the next connection.
+            wholeSource:
+              outcome.grade === 'path' &&
+              !liveBinding &&
+              (this.#hops(source, time) || ended.transport === 'tcp'),
           })
     const others = this.#othersRegisteredAt(source, account, time)
     if (others < ACCOUNTS_OF_AN_AGGREGATOR) return [verdict]
@@ -114,7 +118,7 @@ export function suspendVerdict(
     action: 'suspend',
     scope: 'register',
     grade,
-    reason: wholeSource ? `${said}, from one port after the other` : said,
+    reason: said,
     evidence: {
       account: evidence.account,
       failures: evidence.failures,

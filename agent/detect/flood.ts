@@ -1,6 +1,6 @@
 import { splitPrefix } from '../../registrar/net/address.ts'
 import { type EpochMilliseconds, type Milliseconds, showDuration } from '../../registrar/net/time.ts'
-import type { SourceRecord } from './source-table.ts'
+import { NEVER, type SourceRecord } from './source-table.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
 
 /** An honest phone sends at most 16 REGISTERs in ten seconds (baresip with a wrong password does). */
@@ -35,7 +35,7 @@ export function judgeFlood(
     record.overSince = now
     record.answersWhileOver = 0
   }
-  if (record.lastVerdictAt !== 0 && now - record.lastVerdictAt < within * 1000) return undefined
+  if (now - record.lastVerdictAt < within * 1000) return undefined
 
   const phones = record.phones?.estimate() ?? 1
   const evidence = {
@@ -50,7 +50,7 @@ export function judgeFlood(
   const said = `${registers} REGISTERs in ${showDuration(within)}`
   const verdict = (action: Verdict['action'], why: string): Verdict => {
     record.lastVerdictAt = now
-    record.lastFloodBlockAt = action === 'block' ? now : 0
+    record.lastFloodBlockAt = action === 'block' ? now : NEVER
     return {
       time: now,
       name: 'register-flood',

@@ -8,6 +8,8 @@ import { SlidingCount } from './sliding-count.ts'
 const MOST_ACCOUNTS_NAMED = 16
 const MOST_AGENTS_NAMED = 4
 const MOST_TEXT = 80
+/** Not 0: captures may have clocks that begin there. */
+export const NEVER: EpochMilliseconds = Number.NEGATIVE_INFINITY
 
 /** All that is known of one source (an IPv4 address, an IPv6 /64). */
 export interface SourceRecord {
@@ -114,15 +116,15 @@ export class SourceTable {
       failures: 0,
       malformed: 0,
       window: new SlidingCount(this.#windowSeconds),
-      lastSuccess: 0,
-      lastOwnNonce: 0,
-      lastChallengeAnswered: 0,
+      lastSuccess: NEVER,
+      lastOwnNonce: NEVER,
+      lastChallengeAnswered: NEVER,
       provenUntil: 0,
       overSince: 0,
       answersWhileOver: 0,
       phones: undefined,
-      lastVerdictAt: 0,
-      lastFloodBlockAt: 0,
+      lastVerdictAt: NEVER,
+      lastFloodBlockAt: NEVER,
       accounts: NOBODY,
       userAgents: NOBODY,
     }

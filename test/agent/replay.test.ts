@@ -121,6 +121,12 @@ describe('replay', () => {
     expect(exitCode).toBe(0)
   })
 
+  it.each([0, 100_000])('decides the same on a capture whose clock begins at %d ms', async (start) => {
+    const frames = Array.from({ length: 150 }, (_, i) => toServer(register({ cseq: i + 1 }), start + i * 10))
+    const { verdicts } = await replay([capture('clock.pcap', frames)], [5060])
+    expect(verdicts).toMatchObject([{ time: start + 990, action: 'block', evidence: { registers: 100 } }])
+  })
+
   it('tells a guesser by the nonces that were sent to him', async () => {
     const frames: CapturedFrame[] = []
     for (let i = 0; i < 6; i++) {
