@@ -11,10 +11,10 @@ import {
   type StatusSnapshot,
   type TargetOrder,
 } from '../../dashboard/api/control-plane.ts'
+import { readAddress, readTarget as readNormalTarget } from '../../dashboard/api/target.ts'
 import {
   type Address,
   type Prefix,
-  parseAddress,
   parsePrefix,
   parseSource,
   showPrefix,
@@ -219,13 +219,7 @@ export class AgentControlPlane implements ControlPlane {
   }
 
   async explain(text: string): Promise<SourceStory> {
-    const address = parseAddress(text)
-    if (!address) {
-      throw new OrderRefused(
-        'bad-input',
-        `"${text.slice(0, 60)}" is no address; write it like 203.0.113.7 or 2001:db8::7.`,
-      )
-    }
+    const address = readAddress(text) as Address
     return tellStory(address, { ...this.#o, drops: (await this.#counters.refreshed())?.drops })
   }
 
@@ -373,13 +367,9 @@ export class AgentControlPlane implements ControlPlane {
   }
 }
 
+/** The API's own reading of what a person writes, refusals included. */
 function readTarget(text: string): Prefix {
-  const prefix = parsePrefix(text.trim())
-  if (prefix) return prefix
-  throw new OrderRefused(
-    'bad-input',
-    `"${text.slice(0, 60)}" is no address or prefix; write it like 203.0.113.7 or 203.0.113.0/24 or 2001:db8::/64.`,
-  )
+  return parsePrefix(readNormalTarget(text))!
 }
 
 function failureSentence(failure: { readonly message: string; readonly line: string | null }): string {

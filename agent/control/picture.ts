@@ -29,10 +29,6 @@ export class Picture {
     )
   }
 
-  get droppedPerSecond(): number {
-    return this.#droppedPerSecond
-  }
-
   summarised(summary: SensorSummary, cpu: number): void {
     const perSecond = (count: number) => Math.round(count / Math.max(summary.seconds, 0.001))
     this.#history.push({

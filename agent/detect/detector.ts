@@ -167,12 +167,13 @@ export class Detector {
         this.totals.successes++
         record.successes++
         record.lastSuccess = ended.time
-        if (ended.grantedExpires > 0) {
-          const until = ended.time + ended.grantedExpires * 1000 + EXPIRY_GRACE
+        const { time, grantedExpires } = ended
+        const until = grantedExpires > 0 ? time + grantedExpires * 1000 + EXPIRY_GRACE : undefined
+        if (until !== undefined) {
           this.sources.prove(record, until)
           this.#options.onSuccess?.(record.source, until)
         }
-        this.#ladder.succeeded(ended)
+        this.#ladder.succeeded(ended, until)
         return
       }
       case 'failure':
@@ -181,7 +182,8 @@ export class Detector {
         record.failures++
         if (this.#options.judgedElsewhere?.(ended.serverPort)) return
         const liveBinding = record.provenUntil > ended.time
-        for (const verdict of this.#ladder.failed(ended, { liveBinding })) this.#options.onVerdict(verdict)
+        const verdict = this.#ladder.failed(ended, { liveBinding })
+        if (verdict) this.#options.onVerdict(verdict)
         return
       }
       case 'stale':

@@ -9,7 +9,6 @@ const MOST_SOURCES = 65_536
 /** So many suspended ports of one source within this time: it changes its port to go on guessing. */
 const HOPPING_PORTS = 3
 const HOPPING_WITHIN: Milliseconds = 600_000
-const EXPIRY_GRACE: Milliseconds = 60_000
 
 /** An SBC or proxy brings many accounts from one port: for one that fails the others must not suffer. */
 const ACCOUNTS_OF_AN_AGGREGATOR = 2
@@ -40,12 +39,12 @@ export class FailureLadder {
     this.#retry = new RetryPolicy({ settings: policy, capacity: MOST_SOURCES })
   }
 
-  succeeded({ account, source, time, grantedExpires }: ExchangeEnded): void {
+  /** A registration succeeded; `until` is when it ends, undefined where it removed bindings. */
+  succeeded({ account, source, time }: ExchangeEnded, until: EpochMilliseconds | undefined): void {
     this.#retry.recordSuccess({ account, source, at: time })
-    if (grantedExpires === 0) return
+    if (until === undefined) return
     const key = portKey(source)
     const port = this.#provenPorts.get(key) ?? { until: 0, accounts: new Map() }
-    const until = time + grantedExpires * 1000 + EXPIRY_GRACE
     if (port.accounts.has(account) || port.accounts.size < MOST_GOOD_ACCOUNTS)
       port.accounts.set(account, until)
     port.until = Math.max(port.until, until)
@@ -53,14 +52,14 @@ export class FailureLadder {
   }
 
   /** What a failure leads to. `liveBinding`: somebody at this source is registered right now. */
-  failed(ended: ExchangeEnded, { liveBinding }: { liveBinding: boolean }): Verdict[] {
+  failed(ended: ExchangeEnded, { liveBinding }: { liveBinding: boolean }): Verdict | undefined {
     const { account, source, time } = ended
     // A refusal without a challenge says nothing about who asked (access lists and VOS3000 answer so).
     const grade = ended.grade === 'packet' || ended.outcome === 'refused' ? 'packet' : 'path'
     // After a restart nobody knows which port of a live binding is the proven one: then each may be.
     const proven = liveBinding || (this.#provenPorts.get(portKey(source))?.until ?? 0) > time
     const outcome = this.#retry.recordFailure({ account, source, at: time, grade, proven })
-    if (outcome.kind === 'none') return []
+    if (outcome.kind === 'none') return undefined
     const verdict =
       outcome.kind === 'lockout'
         ? lockoutVerdict(outcome, { time, liveBinding })
@@ -73,9 +72,9 @@ export class FailureLadder {
               (this.#hops(source, time) || ended.transport === 'tcp'),
           })
     const others = this.#othersRegisteredAt(source, account, time)
-    if (others < ACCOUNTS_OF_AN_AGGREGATOR) return [verdict]
+    if (others < ACCOUNTS_OF_AN_AGGREGATOR) return verdict
     const spared = `${others}${others >= MOST_GOOD_ACCOUNTS - 1 ? ' or more' : ''} other accounts are registered from this very port`
-    return [{ ...verdict, action: 'limit', reason: `${verdict.reason}; not suspended, since ${spared}` }]
+    return { ...verdict, action: 'limit', reason: `${verdict.reason}; not suspended, since ${spared}` }
   }
 
   /** Accounts that are registered from exactly this address and port, this one not counted. */
@@ -104,12 +103,14 @@ export class FailureLadder {
   }
 }
 
-/** Suspends the address and port that failed; `wholeSource`: the address (IPv6 /64), where it hops from port to port. */
+/**
+ * Suspends the address and port that failed; `wholeSource`: the address (IPv6 /64), where it hops from port to port or
+ * its port is a TCP connection.
+ */
 export function suspendVerdict(
   { source, grade, evidence, until }: Suspended,
   { time, wholeSource }: { time: EpochMilliseconds; wholeSource: boolean },
 ): Verdict {
-  const said = `${evidence.failures} failed registrations in a row for ${evidence.account || 'an unreadable account'}`
   return {
     time,
     name: 'retry-limit',
@@ -118,7 +119,7 @@ export function suspendVerdict(
     action: 'suspend',
     scope: 'register',
     grade,
-    reason: said,
+    reason: `${evidence.failures} failed registrations in a row for ${evidence.account || 'an unreadable account'}`,
     evidence: {
       account: evidence.account,
       failures: evidence.failures,

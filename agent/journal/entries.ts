@@ -1,11 +1,11 @@
 import type { Address, Prefix } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
+import type { Evidence } from '../detect/verdict.ts'
+import type { Grade } from '../observe/observation.ts'
 
-export type Grade = 'packet' | 'path' | 'account'
+export type { Evidence } from '../detect/verdict.ts'
+export type { Grade } from '../observe/observation.ts'
 export type Scope = 'register' | 'sip'
-
-/** Facts behind a verdict or decision. Flat, so that every view can show them. */
-export type Evidence = Readonly<Record<string, string | number | boolean | null>>
 
 /** What a decision is about: a prefix (a single address is /32 or /128), or one port of an address. */
 export type DecisionTarget =

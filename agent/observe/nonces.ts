@@ -32,14 +32,6 @@ export class IssuedNonces {
   #lastShared: EpochMilliseconds = Number.NEGATIVE_INFINITY
   #latest: EpochMilliseconds = 0
 
-  get size(): number {
-    return this.#nonces.size
-  }
-
-  get letGo(): number {
-    return this.#nonces.letGo
-  }
-
   /** Whether one nonce went to two addresses within the last hour. */
   get shares(): boolean {
     return this.#latest - this.#lastShared < NONCE_LIFETIME

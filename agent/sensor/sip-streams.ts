@@ -16,10 +16,6 @@ export class SipStreams {
     this.#streams = new TcpStreams({ onEvent: (event) => this.#take(event) })
   }
 
-  get counts(): TcpStreams['counts'] {
-    return this.#streams.counts
-  }
-
   take(segment: TcpSegment): void {
     this.#streams.take(segment)
   }

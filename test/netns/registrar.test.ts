@@ -56,7 +56,6 @@ describe.runIf(able)('its own registrar', () => {
   })
   afterAll(() => stage.remove())
 
-  /** Rules and sets without their counters and the comments that carry the time. */
   /** By the control socket itself, since what lasts a quarter of a second is over before a command has started. */
   function statusAtOnce(): Promise<StatusSnapshot> {
     return new Promise((resolve, reject) => {
