@@ -3,29 +3,34 @@ import type { ControlPlane } from '../dashboard/api/control-plane.ts'
 import { sourcePrefixOf } from '../registrar/net/address.ts'
 import type { Clock, Milliseconds } from '../registrar/net/time.ts'
 import { DesiredStateError } from '../rules/check-desired-state.ts'
+import type { DesiredState } from '../rules/desired-state.ts'
 import { RulesEngine } from '../rules/engine.ts'
 import { ImaginedKernel } from '../rules/imagined-kernel.ts'
 import { IptablesKernel } from '../rules/iptables-kernel.ts'
 import { removeFromEveryBackend } from '../rules/remove-everything.ts'
 import type { Config } from './config/config.ts'
+import { readHostFacts } from './config/kernel-sizes.ts'
 import { AgentControlPlane } from './control/control-plane.ts'
+import { keysThatNeedRestart, withFixedOf } from './control/needs-restart.ts'
 import type { SensorView } from './control/parts.ts'
 import { Picture } from './control/picture.ts'
 import { showTarget } from './control/views.ts'
+import type { AttackState } from './decide/attack.ts'
 import { Decisions } from './decide/decisions.ts'
-import { buildDesiredState } from './decide/desired.ts'
+import { KernelFeed, mostDecisions } from './decide/kernel-feed.ts'
+import type { SparedLists } from './decide/spared.ts'
 import { RETURNING_FOR } from './detect/flood.ts'
 import type { Verdict } from './detect/verdict.ts'
 import { type HostFigures, readHostFigures } from './host/host-figures.ts'
 import { LogGate } from './host/log.ts'
 import type { Journal } from './journal/journal.ts'
 import { RegistrarChild } from './registrar-child.ts'
-import type { FromSensor, SensorSettings, SensorSummary } from './sensor/messages.ts'
+import { localAddresses } from './sensor/local-addresses.ts'
+import type { FromSensor, LaneSettings, SensorSettings, SensorSummary } from './sensor/messages.ts'
 import { SensorProcess } from './sensor/sensor-process.ts'
 
 const HOST_INTERVAL: Milliseconds = 1_000
 const TIDY_INTERVAL: Milliseconds = 60_000
-const SIP_ENFORCED = 'enforce-sip'
 /** A capture that has not begun after so many seconds is not just starting. */
 const SUMMARIES_TO_START = 4
 /** What an attacker can make us write, a second. */
@@ -34,6 +39,8 @@ const MOST_VERDICTS_KEPT = 200
 
 export interface AgentOptions {
   readonly config: Config
+  /** Where the configuration came from; one that is applied for good is written over it. */
+  readonly configFile: string
   readonly journal: Journal
   readonly log: Logger
   readonly version: string
@@ -47,6 +54,8 @@ export class Agent {
   readonly #plane: AgentControlPlane
   readonly #engine: RulesEngine
   readonly #decisions: Decisions
+  readonly #feed: KernelFeed
+  readonly #hostFacts = readHostFacts()
   readonly #sensor: SensorProcess
   readonly #registrar: RegistrarChild
   readonly #picture = new Picture()
@@ -66,7 +75,9 @@ export class Agent {
   #timers: NodeJS.Timeout[] = []
   /** Summaries in a row in which some interface was not captured on. */
   #blindFor = 0
-  #started = false
+  /** What the sensor was told last of who is in which lane. */
+  #toldLanes: LaneSettings | undefined
+  #isClosing = false
 
   constructor(options: AgentOptions) {
     const { config, journal, log, clock, version } = options
@@ -87,8 +98,23 @@ export class Agent {
     this.#decisions = new Decisions({
       journal,
       clock,
-      configuredAllow: config.allow,
-      onChange: () => this.#desire(),
+      configured: sparedLists(config),
+      ownAddresses: localAddresses(),
+      capacity: mostDecisions(config, this.#hostFacts),
+      onChange: (when) => {
+        this.#feed.desire(when)
+        if (when === 'now') this.#tellSensor()
+      },
+    })
+    this.#feed = new KernelFeed({
+      config: () => this.#config,
+      host: this.#hostFacts,
+      journal,
+      clock,
+      decisions: this.#decisions,
+      hand: (state) => this.#hand(state),
+      onAttack: (attack) => this.#attackChanged(attack),
+      keep: (write) => this.#keep(write),
     })
     this.#sensor = new SensorProcess({
       settings: () => this.#sensorSettings(),
@@ -114,11 +140,13 @@ export class Agent {
       pardonSource: (address) => this.#sensor.pardon(address),
       registrar: this.#registrar,
       host: () => this.#host,
-      sipEnforced: () => this.#sipEnforced(),
-      setSipEnforced: (enforced) => {
-        journal.putSetting(SIP_ENFORCED, String(enforced))
-        this.#desire()
-      },
+      sipEnforced: () => this.#feed.sipEnforced,
+      setSipEnforced: (enforced) => this.#feed.setSipEnforced(enforced),
+      strict: () => this.#feed.strict(),
+      setStrict: (order) => this.#feed.setStrict(order),
+      lanes: () => this.#feed.lanes(),
+      desired: () => this.#feed.desired(),
+      desiredUnder: (other) => this.#feed.desiredUnder(other),
       removeRules: async () => {
         // An observing daemon has nothing in the kernel, and one that enforces may find its sets held by chains of
         // the other kind of iptables: whatever is left of ours goes.
@@ -126,6 +154,14 @@ export class Agent {
         const leftovers = await removeFromEveryBackend()
         return imagined ? leftovers : [...removed, ...leftovers]
       },
+      configFile: options.configFile,
+      reconfigure: (next) => void this.reconfigure(next),
+      log: {
+        info: (fields, sentence) => log.info(fields, sentence),
+        warn: (fields, sentence) => log.warn(fields, sentence),
+      },
+      // The engine offers no look at one element.
+      heldByKernel: async () => null,
       wouldHaveDone: () =>
         imagined?.actions().map(({ at, text }) => `${new Date(at).toISOString()} ${text}`) ?? [],
     })
@@ -133,8 +169,7 @@ export class Agent {
   }
 
   start(): void {
-    this.#started = true
-    this.#desire()
+    this.#feed.start()
     this.#sensor.start()
     this.#registrar.start()
     const readHost = async () => {
@@ -153,15 +188,21 @@ export class Agent {
     return this.#engine.settled()
   }
 
+  /** Why the configuration file must not be read again now, in a sentence; null where it may. */
+  get refusalOfReload(): string | null {
+    return this.#plane.refusalOfReload
+  }
+
   /** Takes a new configuration over; says what of it needs a restart. */
   reconfigure(config: Config): { readonly needsRestart: readonly string[] } {
     const before = this.#config
-    const fixed = ['mode', 'dashboard', 'control', 'data'] as const
-    const needsRestart = fixed.filter((key) => !isSame(before[key], config[key]))
-    const { mode, dashboard, control, data } = before
-    this.#config = { ...config, mode, dashboard, control, data }
-    this.#decisions.configure(config.allow)
-    this.#desire()
+    const needsRestart = keysThatNeedRestart(before, config)
+    this.#config = withFixedOf(before, config)
+    const capacity = mostDecisions(config, this.#hostFacts)
+    this.#decisions.configure(sparedLists(config), { capacity })
+    this.#feed.reconfigured()
+    // What is taken back at the end is the kernel's business alone.
+    if (this.#isClosing) return { needsRestart }
     if (
       !isSame(
         [before.protect, before.policy, before.sensor, before.registrar],
@@ -177,30 +218,27 @@ export class Agent {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
-    this.#plane.close()
+    this.#isClosing = true
+    await this.#plane.close()
     await Promise.all([this.#sensor.stop(), this.#registrar.stop()])
+    this.#feed.close()
     await this.#engine.close()
   }
 
-  #desire(): void {
-    if (!this.#started) return
-    const state = buildDesiredState({
-      config: this.#config,
-      decisions: this.#decisions,
-      sipEnforced: this.#sipEnforced(),
-    })
+  #hand(state: DesiredState): void {
     try {
       this.#engine.setDesired(state)
     } catch (error) {
       if (!(error instanceof DesiredStateError)) throw error
       // What stood before still stands in the kernel.
-      this.#o.log.error(`the rules cannot be changed: ${error.message}`)
+      if (this.#logGate.ask().write) this.#o.log.error(`the rules cannot be changed: ${error.message}`)
     }
     this.#plane.changed()
   }
 
-  #sipEnforced(): boolean {
-    return this.#config.limits.sip.enforce || this.#o.journal.setting(SIP_ENFORCED) === 'true'
+  #attackChanged({ state, why }: AttackState): void {
+    this.#o.log.warn({ why }, state === 'strict' ? 'the strict limits decide' : 'the limits of peace decide')
+    this.#plane.changed()
   }
 
   #sensorSettings(): SensorSettings {
@@ -214,7 +252,24 @@ export class Agent {
       policy,
       registrarPorts: registrar.enabled ? registrar.listen.map(({ port }) => port) : [],
       known: this.#o.journal.knownSources(this.#o.clock() - RETURNING_FOR),
+      lanes: this.#laneSettings(),
     }
+  }
+
+  #laneSettings(): LaneSettings {
+    const { gateways } = sparedLists(this.#config)
+    return {
+      unknownPerSecond: this.#config.limits.register.perSecond,
+      trusted: [...this.#decisions.allowedPrefixes(), ...gateways],
+    }
+  }
+
+  /** Whom the sensor need not count as unknown changes with the lists. */
+  #tellSensor(): void {
+    const lanes = this.#laneSettings()
+    if (isSame(lanes, this.#toldLanes)) return
+    this.#toldLanes = lanes
+    this.#sensor.configureLanes(lanes)
   }
 
   #sensed(message: Exclude<FromSensor, { type: 'explained' }>): void {
@@ -227,6 +282,9 @@ export class Agent {
           for (const { source, at, until } of message.successes)
             this.#o.journal.rememberSuccess(source, { at, until })
         })
+        return
+      case 'lanes':
+        this.#feed.take(message)
         return
       case 'summary':
         this.#summarised(message.summary)
@@ -266,6 +324,8 @@ export class Agent {
 
   #summarised(summary: SensorSummary): void {
     this.#picture.summarised(summary, this.#host.cpu)
+    this.#feed.summarised({ registers: summary.unknownRegisters, seconds: summary.seconds })
+    this.#plane.summarised(summary)
     const view = this.#sensorView
     view.framesSeen += summary.frames
     view.framesLost = summary.framesLost
@@ -307,4 +367,13 @@ export class Agent {
 
 function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
+}
+
+/** Whom the configuration says that no verdict may touch. */
+function sparedLists({ allow, protect, gateways }: Config): SparedLists {
+  return {
+    allow,
+    protect: protect.addresses === 'local' ? [] : protect.addresses,
+    gateways: gateways.flatMap(({ prefixes }) => prefixes),
+  }
 }

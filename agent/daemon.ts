@@ -1,13 +1,14 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildApi } from '../dashboard/api/app.ts'
-import { ListenError, listenOnSocket, listenOnWeb } from '../dashboard/api/listen.ts'
+import { ListenError, listenOnWeb } from '../dashboard/api/listen.ts'
 import { loadOrCreatePassword, PasswordFileError } from '../dashboard/api/password.ts'
 import { Agent } from './agent.ts'
 import { readPackageVersion } from './cli/version.ts'
 import type { Config } from './config/config.ts'
 import { ConfigRefused } from './config/problem.ts'
 import { loadConfig } from './config/read-config.ts'
+import { ControlDoor } from './control/control-door.ts'
 import { openLog } from './host/log.ts'
 import { notifySystemd } from './host/notify-systemd.ts'
 import { JournalError } from './journal/journal.ts'
@@ -35,18 +36,23 @@ async function run(configFile: string, log: ReturnType<typeof openLog>): Promise
   const version = readPackageVersion()
   const { journal, notice } = openJournal({ file: join(config.data, 'ringfence.db'), now: Date.now })
   if (notice) log.warn(notice)
-  const agent = new Agent({ config, journal, log, version, clock: Date.now })
+  const agent = new Agent({ config, configFile, journal, log, version, clock: Date.now })
 
   const doors: { close(): Promise<unknown> }[] = []
   try {
-    const socketDoor = await buildApi({ plane: agent.plane, door: { kind: 'socket' }, version })
-    doors.push(socketDoor)
     // The socket first: a second daemon must find out before it touches the kernel.
-    const { path } = await listenOnSocket(socketDoor, {
-      path: config.control.socket,
-      group: config.control.group,
-    })
-    log.info({ socket: path }, 'commands are taken')
+    doors.push(
+      await ControlDoor.open({
+        build: () => buildApi({ plane: agent.plane, door: { kind: 'socket' }, version }),
+        path: config.control.socket,
+        group: config.control.group,
+        log: {
+          info: (fields, sentence) => log.info(fields, sentence),
+          warn: (fields, sentence) => log.warn(fields, sentence),
+        },
+      }),
+    )
+    log.info({ socket: config.control.socket }, 'commands are taken')
     agent.start()
     if (config.dashboard.enabled) doors.push(await openDashboard(config, agent, version, log))
     await agent.settled()
@@ -91,6 +97,11 @@ async function openDashboard(config: Config, agent: Agent, version: string, log:
 }
 
 function reload(configFile: string, agent: Agent, log: ReturnType<typeof openLog>): void {
+  const refusal = agent.refusalOfReload
+  if (refusal !== null) {
+    log.error(`the configuration is not read again: ${refusal}`)
+    return
+  }
   try {
     const { needsRestart } = agent.reconfigure(loadConfig(configFile))
     log.info('the configuration was read again')

@@ -1,10 +1,14 @@
 import type { EpochMilliseconds } from '../registrar/net/time.ts'
 import type { ElementKey, Until } from './elements.ts'
-import { planElement } from './plan-elements.ts'
+import type { ObservedElement } from './kernel.ts'
+import { endOf, planElement } from './plan-elements.ts'
+import { takeTurns } from './take-turns.ts'
 
 export interface Comparison {
-  /** Elements that have to be written again, with what the kernel holds of them now. */
-  readonly changed: ReadonlyMap<ElementKey, Until | undefined>
+  /** Elements that somebody else took out or put in, with what the kernel holds of them now. */
+  readonly foreign: ReadonlyMap<ElementKey, Until | undefined>
+  /** Elements whose time has to be renewed. */
+  readonly due: ReadonlyMap<ElementKey, Until>
   /** Elements that ended, as they should. */
   readonly ended: readonly ElementKey[]
   /** What somebody else did, in words: one sentence a set. */
@@ -14,43 +18,60 @@ export interface Comparison {
 /** Around its end an element may be there or not: the kernel's seconds are not ours. */
 const GRACE = 3_000
 
-/** Compares what the kernel was left with (`held`) to what is seen in it, for the sake of what is wanted. */
-export function compareElements(input: {
-  readonly wanted: { get(key: ElementKey): Until | undefined; keys(): Iterable<ElementKey> }
+/**
+ * Compares what the kernel was left with (`held`) to what is seen in one set, for the sake of what is wanted. Gives
+ * others their turn between thousands of elements; `isBusy` tells which of them are being changed at that moment.
+ */
+export async function compareElements(input: {
+  readonly name: string
+  readonly wanted: { get(key: ElementKey): Until | undefined; keysOf(set: string): Iterable<ElementKey> }
   readonly held: ReadonlyMap<ElementKey, Until>
-  readonly seen: ReadonlyMap<ElementKey, Until>
+  readonly seen: ReadonlyMap<string, ObservedElement>
   readonly isBusy: (key: ElementKey) => boolean
+  /** When the kernel was read. */
   readonly now: EpochMilliseconds
-}): Comparison {
-  const { wanted, held, seen, isBusy, now } = input
-  const changed = new Map<ElementKey, Until | undefined>()
+}): Promise<Comparison> {
+  const { name, wanted, held, seen, isBusy, now } = input
+  const foreign = new Map<ElementKey, Until | undefined>()
+  const due = new Map<ElementKey, Until>()
   const ended: ElementKey[] = []
-  const gone = new Map<string, number>()
-  const foreign = new Map<string, number>()
-  for (const key of wanted.keys()) {
-    const until = wanted.get(key)
-    if (until === undefined || until <= now + GRACE || isBusy(key)) continue
-    if (planElement(key, until, seen.get(key), now) === undefined) continue
-    changed.set(key, seen.get(key))
-    if (!seen.has(key)) count(gone, key)
+  let gone = 0
+  let strange = 0
+  const start = name.length + 1
+  for await (const keys of takeTurns(wanted.keysOf(name))) {
+    for (const key of keys) {
+      const until = wanted.get(key)
+      if (until === undefined || until <= now + GRACE || isBusy(key)) continue
+      const element = seen.get(key.slice(start))
+      if (!element) {
+        foreign.set(key, undefined)
+        gone++
+      } else if (planElement(key, until, endOf(element, now), now) !== undefined) {
+        due.set(key, endOf(element, now))
+      }
+    }
   }
-  for (const [key, until] of seen) {
-    if (wanted.get(key) !== undefined || isBusy(key) || until <= now + GRACE) continue
-    changed.set(key, until)
-    count(foreign, key)
+  for await (const elements of takeTurns(seen)) {
+    for (const [text, element] of elements) {
+      const key = `${name} ${text}`
+      const until = endOf(element, now)
+      if (wanted.get(key) !== undefined || isBusy(key) || until <= now + GRACE) continue
+      foreign.set(key, until)
+      strange++
+    }
   }
-  for (const [key, until] of held) if (until <= now && !seen.has(key)) ended.push(key)
+  for await (const elements of takeTurns(held)) {
+    for (const [key, until] of elements) {
+      if (until <= now && !seen.has(key.slice(start))) ended.push(key)
+    }
+  }
   return {
-    changed,
+    foreign,
+    due,
     ended,
     found: [
-      ...[...gone].map(([name, amount]) => `elements of the set ${name} were gone: ${amount}`),
-      ...[...foreign].map(([name, amount]) => `foreign elements were in the set ${name}: ${amount}`),
+      ...(gone > 0 ? [`elements of the set ${name} were gone: ${gone}`] : []),
+      ...(strange > 0 ? [`foreign elements were in the set ${name}: ${strange}`] : []),
     ],
   }
-}
-
-function count(amounts: Map<string, number>, key: ElementKey): void {
-  const name = key.slice(0, key.indexOf(' '))
-  amounts.set(name, (amounts.get(name) ?? 0) + 1)
 }

@@ -6,16 +6,12 @@ import type { ObservedElement, ObservedState } from './kernel.ts'
 import { setName } from './names.ts'
 import type { KernelCounters } from './status.ts'
 
-export type Dropped = KernelCounters['dropped']
-
-const NOTHING: Dropped = { blocks: 0, suspensions: 0, registerLimit: 0, sipLimit: 0 }
-
-/** Reads the counters of sets that were observed with their elements. Expired items of the desired state are left out. */
+/** Reads the counters of `COUNTED_SETS`, observed with their elements. Expired items of the desired state are left out. */
 export function readCounters(
   desired: DesiredState,
   observed: ObservedState,
   now: EpochMilliseconds,
-): Omit<KernelCounters, 'dropped'> {
+): Pick<KernelCounters, 'blocks' | 'suspensions' | 'wouldLimit'> {
   const find = (key: ElementKey): ObservedElement | undefined => {
     const space = key.indexOf(' ')
     return observed.sets.get(key.slice(0, space))?.elements?.get(key.slice(space + 1))
@@ -49,43 +45,4 @@ function listOver(family: Family, observed: ObservedState): KernelCounters['woul
     const source = family === 4 ? listed : prefixOf(splitPrefix(listed).address, 64)
     return [{ source, packets, bytes }]
   })
-}
-
-/** Sums what the rules dropped, across rules being replaced, which takes their counters back to zero. */
-export class DropTotals {
-  #total: Dropped = NOTHING
-  #last: Dropped | undefined
-
-  get total(): Dropped {
-    return this.#total
-  }
-
-  /** The first observation is where counting begins. */
-  observe(observed: ObservedState): void {
-    const now = sumDrops(observed)
-    const last = this.#last ?? now
-    const grown = (key: keyof Dropped) =>
-      this.#total[key] + (now[key] < last[key] ? now[key] : now[key] - last[key])
-    this.#total = {
-      blocks: grown('blocks'),
-      suspensions: grown('suspensions'),
-      registerLimit: grown('registerLimit'),
-      sipLimit: grown('sipLimit'),
-    }
-    this.#last = now
-  }
-}
-
-function sumDrops(observed: ObservedState): Dropped {
-  const sums = { ...NOTHING }
-  for (const family of [4, 6] as const) {
-    for (const { text, packets } of [...observed.chains[family].own.values()].flat()) {
-      if (!text.endsWith(' -j DROP')) continue
-      if (/--match-set rf-(sip|reg)\d /.test(text)) sums.blocks += packets
-      else if (/--match-set rf-sus[ap]\d /.test(text)) sums.suspensions += packets
-      else if (text.includes('--hashlimit-name rf-reg')) sums.registerLimit += packets
-      else if (text.startsWith('-A RINGFENCE-OVER ')) sums.sipLimit += packets
-    }
-  }
-  return sums
 }

@@ -1,7 +1,7 @@
 import type { Address, Prefix } from '../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../registrar/net/time.ts'
 
-/** A token bucket of one source: so many packets a second, after `burst` at once. */
+/** A token bucket: so many packets a second, after `burst` at once. */
 export interface Limit {
   readonly perSecond: number
   readonly burst: number
@@ -15,6 +15,52 @@ export interface ProtectedTraffic {
   readonly destinations: 'local' | readonly Prefix[]
   readonly udpPorts: readonly number[]
   readonly tcpPorts: readonly number[]
+  /**
+   * Whose responses pass: `asked`, peers to whom the softswitch has lately sent a request that this host saw; `any`,
+   * where its requests leave another way and nobody can know.
+   */
+  readonly responses: 'asked' | 'any'
+}
+
+/** All rates. A source is an IPv4 address or an IPv6 /64; a prefix is a /24 or a /48. */
+export interface Limits {
+  /** REGISTERs (and what cannot be told from one) of sources that nothing is known of, while nothing is wrong. */
+  readonly unknown: { readonly source: Limit; readonly prefix: Limit; readonly total: Limit }
+  /** The same under attack: an address and port is served from its second packet on, and very little of it. */
+  readonly strict: {
+    readonly port: Limit
+    readonly source: Limit
+    readonly prefix: Limit
+    readonly total: Limit
+  }
+  /** REGISTERs of one proven address and port. */
+  readonly proven: Limit
+  /** REGISTERs of one address and port that answered a challenge lately. */
+  readonly answered: Limit
+  /** REGISTERs of one returning address with one account; it grows with the accounts (see `RETURNING_TIERS`). */
+  readonly returning: Limit
+  /** REGISTERs of one source that never answers a challenge. */
+  readonly ignoring: Limit
+  /** Other SIP of one unknown source. While `enforced` is false the kernel only lists who would be limited. */
+  readonly sip: Limit & { readonly enforced: boolean }
+  /**
+   * The high limit of what is trusted but can be forged: an allowed prefix, a gateway's requests other than INVITE and
+   * REGISTER, an asked peer, the calls of a proven address and port.
+   */
+  readonly ceiling: Limit
+  /** What nothing recognises and nobody asked for, in total: keepalives of unknown sources, stray responses. */
+  readonly rest: Limit
+  /** New TCP connections, and how many may stand at once of one source (null: not counted). */
+  readonly connections: { readonly source: Limit; readonly prefix: Limit; readonly most: number | null }
+}
+
+/** A trunk that is limited by calls a second, not by what is known of unknown sources. */
+export interface Gateway {
+  /** Lower case letters, digits and dashes, at most 20: part of the name of its kernel table. */
+  readonly name: string
+  readonly prefixes: readonly Prefix[]
+  /** INVITEs and REGISTERs a second, all prefixes together. */
+  readonly cps: Limit
 }
 
 /** `register`: UDP REGISTERs and new TCP connections. `sip`: everything on the SIP ports. */
@@ -23,6 +69,8 @@ export type BlockScope = 'register' | 'sip'
 export interface Block {
   readonly target: Prefix
   readonly scope: BlockScope
+  /** Whether proven ports behind the target stay served. The operator's blocks spare nobody; scope register always does. */
+  readonly sparesProven: boolean
   /** When the kernel lets it go by itself; null for one that stands until it is taken back. */
   readonly until: EpochMilliseconds | null
 }
@@ -34,15 +82,63 @@ export interface Suspension {
   readonly until: EpochMilliseconds
 }
 
+/** What evidence made of a source: in which lane of its own the kernel serves it. */
+export type Member =
+  | {
+      readonly lane: 'proven' | 'answered'
+      readonly address: Address
+      readonly port: number
+      readonly until: EpochMilliseconds
+    }
+  | {
+      /** An address (IPv6: /64) with a success in the last days; `accounts`: how many are proven behind it. */
+      readonly lane: 'returning'
+      readonly source: Prefix
+      readonly accounts: number
+      readonly until: EpochMilliseconds
+    }
+  | { readonly lane: 'ignoring'; readonly source: Prefix; readonly until: EpochMilliseconds }
+
+/** How much the kernel may remember. The memory is taken only as it fills. */
+export interface TableSizes {
+  /** Elements of a set that the daemon fills: about 100 bytes each (IPv6 150). */
+  readonly elements: number
+  /** Entries of a table of buckets: about 130 bytes each; the kernel allows 1,048,576. */
+  readonly buckets: number
+  /** Addresses and ports whose first packet was seen within 5 s: about 30 bytes each (IPv6 50). */
+  readonly seen: number
+}
+
 /** All that the kernel should hold. A plain value: two equal ones mean the same rules and sets. */
 export interface DesiredState {
   readonly traffic: ProtectedTraffic
-  readonly limits: {
-    readonly register: Limit
-    /** While `enforced` is false the kernel only lists the sources that would be limited. */
-    readonly sip: Limit & { readonly enforced: boolean }
-  }
+  readonly limits: Limits
+  readonly sizes: TableSizes
+  /**
+   * Until when the strict limits decide; null in peace. It is renewed a little ahead, so that a daemon that dies leaves
+   * the kernel to return to peace by itself.
+   */
+  readonly strictUntil: EpochMilliseconds | null
   readonly allow: readonly Prefix[]
+  readonly gateways: readonly Gateway[]
   readonly blocks: readonly Block[]
   readonly suspensions: readonly Suspension[]
+  /**
+   * The lanes, in parts: a part that did not change has to be the same array, so that one change among a hundred
+   * thousand members costs a look at its part.
+   */
+  readonly members: readonly (readonly Member[])[]
+}
+
+/** A returning address with up to so many accounts has its bucket multiplied by this. */
+export const RETURNING_TIERS = [
+  { tier: 1, accounts: 5, rate: 1, burst: 1 },
+  { tier: 2, accounts: 50, rate: 4, burst: 10 },
+  { tier: 3, accounts: Number.POSITIVE_INFINITY, rate: 20, burst: 100 },
+] as const
+
+export type ReturningTier = (typeof RETURNING_TIERS)[number]['tier']
+
+export function returningTier(accounts: number): ReturningTier {
+  return RETURNING_TIERS.find((tier) => accounts <= tier.accounts)!.tier
 }

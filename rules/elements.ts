@@ -9,8 +9,15 @@ import {
   splitPrefix,
 } from '../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../registrar/net/time.ts'
-import type { Block, DesiredState, Suspension } from './desired-state.ts'
-import { setName } from './names.ts'
+import {
+  type Block,
+  type DesiredState,
+  type Gateway,
+  type Member,
+  returningTier,
+  type Suspension,
+} from './desired-state.ts'
+import { purposeOf, type SetPurpose, STANDING_SETS, setName } from './names.ts'
 
 /** A set and an element as `ipset` writes them: `rf-sip4 198.51.100.0/24`. What sets are compared by. */
 export type ElementKey = string
@@ -30,8 +37,13 @@ export function keysOfDestination(prefix: Prefix): readonly ElementKey[] {
   return halves(prefix).map((half) => `${setName('dst', familyOf(half))} ${showPrefix(half)}`)
 }
 
-export function keyOfBlock({ target, scope }: Block): ElementKey {
-  return `${setName(scope === 'sip' ? 'sip' : 'reg', familyOf(target))} ${showPrefix(target)}`
+export function keysOfGateway({ prefixes }: Gateway): readonly ElementKey[] {
+  return prefixes.flatMap(halves).map((half) => `${setName('gw', familyOf(half))} ${showPrefix(half)}`)
+}
+
+export function keyOfBlock({ target, scope, sparesProven }: Block): ElementKey {
+  const purpose = scope === 'register' ? 'reg' : sparesProven ? 'sip' : 'deny'
+  return `${setName(purpose, familyOf(target))} ${showPrefix(target)}`
 }
 
 export function keyOfSuspension({ address, port }: Suspension): ElementKey {
@@ -40,7 +52,26 @@ export function keyOfSuspension({ address, port }: Suspension): ElementKey {
   return `${setName('susp', family)} ${address},udp:${port}`
 }
 
-export function untilOf(item: Block | Suspension): Until {
+export function keyOfMember(member: Member): ElementKey {
+  switch (member.lane) {
+    case 'proven':
+    case 'answered': {
+      const purpose = member.lane === 'proven' ? 'pvn' : 'ans'
+      return `${setName(purpose, familyOf(member.address))} ${member.address},udp:${member.port}`
+    }
+    case 'returning':
+      return `${setName(`ret${returningTier(member.accounts)}`, familyOf(member.source))} ${showPrefix(member.source)}`
+    case 'ignoring':
+      return `${setName('ign', familyOf(member.source))} ${showPrefix(member.source)}`
+  }
+}
+
+/** The switch to the strict limits: every address there is, as two halves of both families. */
+export const STRICT_KEYS: readonly ElementKey[] = (['0.0.0.0/0', '::/0'] as Prefix[])
+  .flatMap(halves)
+  .map((half) => `${setName('strict', familyOf(half))} ${showPrefix(half)}`)
+
+export function untilOf(item: Block | Suspension | Member): Until {
   return item.until ?? Number.POSITIVE_INFINITY
 }
 
@@ -48,26 +79,26 @@ export function untilOf(item: Block | Suspension): Until {
 export function listElements(state: DesiredState): Map<ElementKey, Until> {
   const elements = new Map<ElementKey, Until>()
   const want = (key: ElementKey, until: Until) => elements.set(key, Math.max(elements.get(key) ?? 0, until))
-  for (const prefix of state.allow)
-    for (const key of keysOfAllowed(prefix)) want(key, Number.POSITIVE_INFINITY)
-  const { destinations } = state.traffic
-  for (const prefix of destinations === 'local' ? [] : destinations) {
-    for (const key of keysOfDestination(prefix)) want(key, Number.POSITIVE_INFINITY)
+  const standing = (keys: readonly ElementKey[]) => {
+    for (const key of keys) want(key, Number.POSITIVE_INFINITY)
   }
+  const { destinations } = state.traffic
+  for (const prefix of state.allow) standing(keysOfAllowed(prefix))
+  for (const prefix of destinations === 'local' ? [] : destinations) standing(keysOfDestination(prefix))
+  for (const gateway of state.gateways) standing(keysOfGateway(gateway))
+  if (state.strictUntil !== null) for (const key of STRICT_KEYS) want(key, state.strictUntil)
   for (const block of state.blocks) want(keyOfBlock(block), untilOf(block))
   for (const suspension of state.suspensions) want(keyOfSuspension(suspension), untilOf(suspension))
+  for (const part of state.members) for (const member of part) want(keyOfMember(member), untilOf(member))
   return elements
 }
 
 /** Elements without an end of their own, which the chains need to be right from the start. */
 export function isStanding(key: ElementKey): boolean {
-  return key.startsWith('rf-allow') || key.startsWith('rf-dst')
+  return STANDING.has(purposeOf(key)!)
 }
 
-/** Whether the kernel fills the set by itself. */
-export function isListing(setOrKey: string): boolean {
-  return setOrKey.startsWith('rf-wsip')
-}
+const STANDING: ReadonlySet<SetPurpose> = new Set(STANDING_SETS)
 
 /**
  * The text of an element as this project writes it. The C library writes some IPv6 addresses with an IPv4 tail,

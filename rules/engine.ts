@@ -1,8 +1,12 @@
 import type { Clock, EpochMilliseconds, Milliseconds } from '../registrar/net/time.ts'
 import { checkDesiredState, DesiredStateError } from './check-desired-state.ts'
-import { DropTotals, readCounters } from './count.ts'
+import { CONTEST, Contest, type ContestOptions } from './contest.ts'
+import { readCounters } from './count.ts'
 import type { DesiredState } from './desired-state.ts'
+import { DropTotals } from './drop-totals.ts'
+import { describeFull } from './full.ts'
 import { type Kernel, KernelError, type ObservedState } from './kernel.ts'
+import { COUNTED_SETS, type SetPurpose } from './names.ts'
 import { Reconciliation } from './reconciliation.ts'
 import { removeEverything } from './remove-everything.ts'
 import type { KernelCounters, RulesFailure, RulesStatus } from './status.ts'
@@ -19,6 +23,8 @@ export interface RulesEngineOptions {
   readonly log?: RulesLog
   /** Called after the status changed. Must not throw. */
   readonly onChange?: () => void
+  /** When repairs become an argument with another program. */
+  readonly contest?: ContestOptions
 }
 
 const CHECK_EVERY: Milliseconds = 5_000
@@ -39,7 +45,12 @@ export class RulesEngine {
   readonly #log: RulesLog | undefined
   readonly #onChange: () => void
   readonly #reconciliation: Reconciliation
+  readonly #contest: Contest
   readonly #drops = new DropTotals()
+  /** What full tables had dropped at the last look. */
+  #fullTables: ReadonlyMap<string, number> = new Map()
+  #setSizes: ReadonlyMap<string, number> = new Map()
+  #full: readonly string[] = []
   #desired: DesiredState | undefined
   #observation: Promise<unknown> = Promise.resolve()
   #isOff = false
@@ -49,26 +60,29 @@ export class RulesEngine {
   #removing: Promise<readonly string[]> | undefined
   #checkTimer: NodeJS.Timeout | undefined
   #retryTimer: NodeJS.Timeout | undefined
+  #laterTimer: NodeJS.Timeout | undefined
   #checks = 0
   #failure: RulesFailure | undefined
   #lastAppliedAt: EpochMilliseconds | null = null
-  #repairs: RulesStatus['repairs'] = { count: 0, lastAt: null, last: null }
 
   constructor(options: RulesEngineOptions) {
     this.#kernel = options.kernel
     this.#clock = options.clock
     this.#log = options.log
     this.#onChange = options.onChange ?? (() => {})
+    this.#contest = new Contest(options.clock, options.contest ?? CONTEST)
     this.#reconciliation = new Reconciliation({
       kernel: options.kernel,
       clock: options.clock,
       observe: (observeOptions) => this.#observe(observeOptions),
+      mayRepair: (found) => this.#mayRepair(found),
     })
   }
 
   /**
    * Has the kernel brought to this state at once; an equal one does nothing. Keep the items of the lists (the same
-   * objects, in the same order): what did not change costs next to nothing then. After `off()` it is only
+   * objects, in the same order): what did not change costs next to nothing then. A limit that changes decides a second
+   * later, when it has counted beside the old one; until then the state is `pending`. After `off()` all is only
    * remembered. Throws `DesiredStateError`, and changes nothing, for a state that must not or cannot reach the
    * kernel, as one with a block of 0.0.0.0/0.
    */
@@ -76,14 +90,18 @@ export class RulesEngine {
     const refusals = checkDesiredState(state, this.#desired)
     if (refusals.length > 0) throw new DesiredStateError(refusals)
     this.#desired = state
-    this.#reconciliation.want(state)
+    const { changesChains } = this.#reconciliation.want(state)
+    if (changesChains) this.#tryNow()
     // A world that was broken a moment ago is not asked again at every change.
     const brokenAt = this.#reconciliation.isUnknown ? this.#failure?.at : undefined
     if (brokenAt !== undefined && this.#clock() - brokenAt < EAGER_RETRY) return
     this.#wake()
   }
 
-  /** Resolves when nothing is pending any more, or when an attempt failed: `status()` says which. */
+  /**
+   * Resolves when nothing is left to do for now: all is applied, a new limit is still counting beside the old one, or
+   * an attempt failed. `status()` says which.
+   */
   async settled(): Promise<void> {
     while (this.#running) await this.#running
   }
@@ -95,17 +113,20 @@ export class RulesEngine {
       lastAppliedAt: this.#lastAppliedAt,
       pendingChanges: this.#isOff ? 0 : this.#reconciliation.pendingChanges,
       lastError: this.#failure ?? null,
-      repairs: this.#repairs,
+      full: this.#isOff ? [] : this.#full,
+      repairs: this.#contest.repairs,
     }
   }
 
-  /** Reads the kernel's counters. Costs a spawn and a pass over all elements: once a second is plenty. Throws `KernelError`. */
+  /**
+   * Reads the kernel's counters. Costs some spawns and a pass over all blocks and suspensions: once a second is plenty.
+   * Throws `KernelError`.
+   */
   async counters(): Promise<KernelCounters> {
-    const observed = await this.#observe({ elements: true })
-    this.#drops.observe(observed)
-    const dropped = this.#drops.total
-    if (!this.#desired) return { blocks: [], suspensions: [], wouldLimit: [], dropped }
-    return { ...readCounters(this.#desired, observed, this.#clock()), dropped }
+    const observed = await this.#observe({ elements: COUNTED_SETS })
+    const { dropped, judged } = this.#drops
+    if (!this.#desired) return { blocks: [], suspensions: [], wouldLimit: [], judged, dropped }
+    return { ...readCounters(this.#desired, observed, this.#clock()), judged, dropped }
   }
 
   /**
@@ -124,9 +145,10 @@ export class RulesEngine {
     return this.#removing
   }
 
-  /** Applies the remembered desired state again. */
+  /** Applies the remembered desired state again, also where another program keeps at it. */
   on(): void {
     this.#isOff = false
+    this.#tryNow()
     this.#wake()
   }
 
@@ -145,6 +167,7 @@ export class RulesEngine {
   async close(): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#checkTimer)
+    clearTimeout(this.#laterTimer)
     this.#stopRetrying()
     await this.#checking?.catch(() => {})
     await this.#removing?.catch(() => {})
@@ -153,12 +176,13 @@ export class RulesEngine {
   }
 
   /** One after the other: an older look that came in after a newer one would seem to be counters that began anew. */
-  #observe(options: { readonly elements: boolean }): Promise<ObservedState> {
+  #observe(options: { readonly elements: readonly SetPurpose[] }): Promise<ObservedState> {
     const observation = this.#observation
       .catch(() => {})
       .then(async () => {
         const observed = await this.#kernel.observe(options)
         this.#drops.observe(observed)
+        this.#setSizes = new Map([...observed.sets].map(([name, { size }]) => [name, size]))
         return observed
       })
     this.#observation = observation
@@ -168,8 +192,16 @@ export class RulesEngine {
   async #remove(): Promise<readonly string[]> {
     await this.#checking?.catch(() => {})
     await this.settled()
-    this.#reconciliation.forget()
+    clearTimeout(this.#laterTimer)
     this.#failure = undefined
+    try {
+      return await this.#removeAll()
+    } finally {
+      this.#reconciliation.wereRemoved()
+    }
+  }
+
+  async #removeAll(): Promise<readonly string[]> {
     const removed = await removeEverything(this.#kernel)
     if (removed.length > 0) this.#log?.info({ removed }, 'All rules and sets were removed.')
     return removed
@@ -177,6 +209,7 @@ export class RulesEngine {
 
   #state(): RulesStatus['state'] {
     if (this.#isOff || this.#desired === undefined) return 'off'
+    if (this.#contest.isOn) return 'contested'
     if (this.#failure) return 'failing'
     return this.#reconciliation.pendingChanges > 0 ? 'pending' : 'applied'
   }
@@ -202,16 +235,24 @@ export class RulesEngine {
       this.#fail(error)
       return
     }
-    const refused = this.#reconciliation.refused[0]
-    if (refused) {
+    const { problem } = this.#reconciliation
+    if (problem) {
       // What else is changed meanwhile does not put off the next attempt.
-      const message = `The kernel did not take a line: ${refused.message}.`
-      if (!this.#retryTimer) this.#fail(new KernelError('refused', message, refused.line))
+      if (!this.#retryTimer) this.#fail(problem)
     } else if (!this.#isOff && !this.#isClosed) {
       this.#stopRetrying()
       this.#failure = undefined
       this.#lastAppliedAt = this.#clock()
     }
+    this.#comeBack()
+  }
+
+  /** New limits decide when they have counted for a while. */
+  #comeBack(): void {
+    clearTimeout(this.#laterTimer)
+    const at = this.#reconciliation.nextWorkAt
+    if (at === null || this.#isOff || this.#isClosed) return
+    this.#laterTimer = setTimeout(() => this.#wake(), Math.max(0, at - this.#clock())).unref()
   }
 
   /** An error that is a bug of ours is retried like the others: the rules in the kernel stay as they are, and it is said. */
@@ -227,7 +268,7 @@ export class RulesEngine {
     if (this.#isOff || this.#isClosed) return
     this.#retryTimer = setTimeout(() => {
       this.#retryTimer = undefined
-      this.#reconciliation.forget()
+      this.#reconciliation.retry()
       this.#wake()
     }, delay).unref()
   }
@@ -242,14 +283,19 @@ export class RulesEngine {
     const thorough = this.#checks++ % THOROUGH_EVERY === 0
     try {
       const found = await this.#reconciliation.compare({ thorough })
-      if (found.length > 0) {
-        const last = found.join('; ').slice(0, 500)
-        this.#repairs = { count: this.#repairs.count + 1, lastAt: this.#clock(), last }
-        this.#log?.warn({ found: last }, 'Something else changed the rules; they are repaired.')
+      if (found?.length === 0 && this.#contest.sawNothing()) {
+        this.#log?.info({}, 'Nothing else changes the rules any more.')
+        this.#onChange()
+      }
+      this.#lookForFull()
+      const { problem } = this.#reconciliation
+      if (problem && !this.#retryTimer && !this.#running) {
+        this.#fail(problem)
+        this.#onChange()
       }
       // A broken world is asked again when its time has come.
       if (!this.#reconciliation.isUnknown || !this.#retryTimer) this.#wake()
-      return found
+      return found ?? []
     } catch (error) {
       if (!this.#failure) {
         this.#reconciliation.forget()
@@ -258,5 +304,42 @@ export class RulesEngine {
       }
       throw error
     }
+  }
+
+  #mayRepair(found: readonly string[]): boolean {
+    const wasContested = this.#contest.isOn
+    const last = found.join('; ').slice(0, 500)
+    const may = this.#contest.mayRepair(last)
+    if (may) this.#log?.warn({ found: last }, 'Something else changed the rules; they are repaired.')
+    else if (!wasContested) {
+      const { contestedUntil } = this.#contest.repairs
+      const fields = { found: last, nextAttemptAt: contestedUntil }
+      this.#log?.warn(fields, 'Something else keeps changing the rules; they are repaired but seldom now.')
+    }
+    this.#onChange()
+    return may
+  }
+
+  /** An argument with another program is taken up again at once. */
+  #tryNow(): void {
+    if (!this.#contest.isOn) return
+    this.#contest.tryNow()
+    this.#reconciliation.forget()
+  }
+
+  #lookForFull(): void {
+    const before = this.#full.join()
+    const { fullTables } = this.#drops
+    const grown = [...fullTables].map(
+      ([table, packets]) => [table, packets - (this.#fullTables.get(table) ?? 0)] as const,
+    )
+    this.#fullTables = fullTables
+    this.#full = describeFull({
+      definitions: this.#reconciliation.definitions,
+      sizes: this.#setSizes,
+      leftOut: this.#reconciliation.leftOut,
+      tables: new Map(grown.filter(([, packets]) => packets > 0)),
+    })
+    if (this.#full.join() !== before) this.#onChange()
   }
 }

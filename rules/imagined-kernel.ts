@@ -3,6 +3,7 @@ import type { Clock, EpochMilliseconds } from '../registrar/net/time.ts'
 import { ImaginedSets } from './imagined-sets.ts'
 import { ImaginedTable } from './imagined-table.ts'
 import { type Kernel, KernelError, type ObservedState, type RefusedLine } from './kernel.ts'
+import type { SetPurpose } from './names.ts'
 
 /** One thing that would have been done, readable: `add rf-sip4 198.51.100.7 timeout 3600`. */
 export interface ImaginedAction {
@@ -39,10 +40,10 @@ export class ImaginedKernel implements Kernel {
     return [...this.#actions]
   }
 
-  async observe({ elements }: { readonly elements: boolean }): Promise<ObservedState> {
+  async observe({ elements }: { readonly elements: readonly SetPurpose[] }): Promise<ObservedState> {
     return {
       chains: { 4: this.#tables[4].observe(), 6: this.#tables[6].observe() },
-      sets: this.#sets.observe(elements),
+      ...this.#sets.observe(elements),
     }
   }
 

@@ -8,15 +8,21 @@ import {
   splitPrefix,
 } from '../registrar/net/address.ts'
 import type { Clock } from '../registrar/net/time.ts'
-import type { Until } from './elements.ts'
-import type { ObservedElement, ObservedSet } from './kernel.ts'
+import { LONGEST_TIMEOUT, type Until } from './elements.ts'
+import type { ObservedElement, ObservedSet, ObservedState } from './kernel.ts'
+import { isStraySet, purposeOf, type SetPurpose } from './names.ts'
 
 interface ImaginedSet {
   readonly form: string
   readonly type: string
   readonly family: Family
   readonly maxElements: number
+  /** In seconds, for elements that are added without one. */
+  readonly timeout: number
   readonly isTimed: boolean
+  readonly isCounted: boolean
+  /** Whether a full set lets an old element go for a new one. */
+  readonly makesRoom: boolean
   readonly elements: Map<string, { until: Until; packets: number; bytes: number }>
 }
 
@@ -33,14 +39,16 @@ export class ImaginedSets {
     return this.#sets.has(name)
   }
 
-  observe(withElements: boolean): Map<string, ObservedSet> {
-    return new Map(
-      [...this.#sets].map(([name, set]) => {
-        this.#expire(set)
-        const elements = withElements ? this.#observeElements(set) : undefined
-        return [name, { form: set.form, size: set.elements.size, elements }]
-      }),
-    )
+  observe(purposes: readonly SetPurpose[]): Pick<ObservedState, 'sets' | 'straySets'> {
+    const sets = new Map<string, ObservedSet>()
+    for (const [name, set] of this.#sets) {
+      const purpose = purposeOf(name)
+      if (purpose === undefined) continue
+      this.#expire(set)
+      const elements = purposes.includes(purpose) ? this.#observeElements(set) : undefined
+      sets.set(name, { form: set.form, size: set.elements.size, elements })
+    }
+    return { sets, straySets: [...this.#sets.keys()].filter(isStraySet) }
   }
 
   /** Runs one line. Gives why it is refused, in the words of ipset; undefined where it was taken. */
@@ -48,12 +56,8 @@ export class ImaginedSets {
     const words = line.split(' ').filter((word) => word !== '-exist')
     const [verb, name = ''] = words
     const set = this.#sets.get(name)
-    if (verb === 'create')
-      return this.#create(
-        name,
-        words.slice(2).filter((word) => word !== 'forceadd'),
-        set,
-      )
+    if (verb === 'create') return this.#create(name, words.slice(2), set)
+    if (verb === 'swap') return this.#swap(name, words[2] ?? '')
     if (verb === 'destroy') {
       if (set && isHeld(name)) return 'Set cannot be destroyed: it is in use by a kernel component'
       this.#sets.delete(name)
@@ -73,7 +77,9 @@ export class ImaginedSets {
   }
 
   #create(name: string, words: readonly string[], existing: ImaginedSet | undefined): string | undefined {
-    const form = words.join(' ')
+    const form = words
+      .filter((word, i) => word !== 'forceadd' && word !== 'hashsize' && words[i - 1] !== 'hashsize')
+      .join(' ')
     if (existing) {
       return existing.form === form
         ? undefined
@@ -88,26 +94,51 @@ export class ImaginedSets {
       type,
       family: words.includes('inet6') ? 6 : 4,
       maxElements: Number(words[words.indexOf('maxelem') + 1] ?? 65_536),
+      timeout: words.includes('timeout') ? Number(words[words.indexOf('timeout') + 1]) : 0,
       isTimed: words.includes('timeout'),
+      isCounted: words.includes('counters'),
+      makesRoom: words.includes('forceadd'),
       elements: new Map(),
     })
     return undefined
   }
 
-  #add(set: ImaginedSet, text: string, options: readonly string[]): string | undefined {
-    const given = options[0] === 'timeout' ? Number(options[1]) : undefined
-    if (given !== undefined && !set.isTimed) return 'The set does not support timeouts'
-    if (given !== undefined && !(given >= 0 && given <= 2_147_483)) {
-      return `Syntax error: '${options[1]}' is out of range 0-2147483`
+  /** Two sets change their names; what chains mention stays a name. */
+  #swap(one: string, other: string): string | undefined {
+    const [first, second] = [this.#sets.get(one), this.#sets.get(other)]
+    if (!first || !second) return 'The set with the given name does not exist'
+    if (first.type !== second.type || first.family !== second.family) {
+      return 'The sets cannot be swapped: their type does not match'
     }
+    this.#sets.set(one, second)
+    this.#sets.set(other, first)
+    return undefined
+  }
+
+  #add(set: ImaginedSet, text: string, options: readonly string[]): string | undefined {
+    const option = (name: string) => {
+      const at = options.indexOf(name)
+      return at < 0 ? undefined : Number(options[at + 1])
+    }
+    const [given, packets, bytes] = [option('timeout'), option('packets'), option('bytes')]
+    if (given !== undefined && !set.isTimed) return 'The set does not support timeouts'
+    if (given !== undefined && !(given >= 0 && given <= LONGEST_TIMEOUT / 1000)) {
+      return `Syntax error: '${given}' is out of range 0-2147483`
+    }
+    if (packets !== undefined && !set.isCounted) return 'The set does not support counters'
     if (set.elements.size >= set.maxElements) this.#expire(set)
     const old = set.elements.get(text)
     const held = old && old.until > this.#clock() ? old : undefined
-    if (!held && set.elements.size >= set.maxElements) return 'Hash is full, cannot add more elements'
+    if (!held && set.elements.size >= set.maxElements) {
+      if (!set.makesRoom) return 'Hash is full, cannot add more elements'
+      const [oldest] = set.elements.keys()
+      set.elements.delete(oldest!)
+    }
+    const timeout = given ?? set.timeout
     set.elements.set(text, {
-      until: given === undefined || given === 0 ? Number.POSITIVE_INFINITY : this.#clock() + given * 1000,
-      packets: held?.packets ?? 0,
-      bytes: held?.bytes ?? 0,
+      until: timeout === 0 ? Number.POSITIVE_INFINITY : this.#clock() + timeout * 1000,
+      packets: packets ?? held?.packets ?? 0,
+      bytes: bytes ?? held?.bytes ?? 0,
     })
     return undefined
   }

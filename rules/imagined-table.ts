@@ -23,7 +23,10 @@ export class ImaginedTable {
           .filter(([name]) => isOwnChain(name))
           .map(([name, rules]) => [name, observed(rules)]),
       ),
-      prerouting: observed(this.#chains.get('PREROUTING') ?? []),
+      builtIn: {
+        PREROUTING: observed(this.#chains.get('PREROUTING') ?? []),
+        OUTPUT: observed(this.#chains.get('OUTPUT') ?? []),
+      },
     }
   }
 

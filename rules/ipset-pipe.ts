@@ -10,7 +10,7 @@ const ANSWER_WITHIN = 10_000
  * One `ipset -` kept open: a line costs 17 µs where a spawn costs 4 ms. It has no answers of its own: errors come
  * on stderr in order but do not say which line they are about, and success says nothing. So each batch ends with a
  * line that ipset must refuse, with a number in its words, and where something else was refused before that, the
- * batch goes again line by line. All lines have to be idempotent. Its stdout is block-buffered and never read.
+ * batch goes again line by line. Lines that do not go alone have to be idempotent. Its stdout is block-buffered and never read.
  */
 export class IpsetPipe {
   readonly #netns: string | undefined
@@ -27,6 +27,10 @@ export class IpsetPipe {
       const batch = lines.slice(start, start + BATCH)
       const words = await this.#exchange(batch)
       if (words === '') continue
+      if (batch.length === 1) {
+        refused.push({ line: batch[0]!, message: words })
+        continue
+      }
       for (const line of batch) {
         const message = await this.#exchange([line])
         if (message !== '') refused.push({ line, message })

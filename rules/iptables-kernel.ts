@@ -1,7 +1,16 @@
 import type { Family } from '../registrar/net/address.ts'
 import { IpsetPipe } from './ipset-pipe.ts'
-import { type Kernel, KernelError, type ObservedState, type RefusedLine } from './kernel.ts'
-import { parseChains, parseSetHeaders, parseSets } from './parse-observed.ts'
+import {
+  type Kernel,
+  KernelError,
+  type ObservedChains,
+  type ObservedElement,
+  type ObservedState,
+  type RefusedLine,
+} from './kernel.ts'
+import { type SetPurpose, setName } from './names.ts'
+import { parseChains, parseElements, parseSetHeaders } from './parse-observed.ts'
+import { NO_CHAINS } from './plan-chains.ts'
 import { runProgram } from './run-program.ts'
 
 export interface IptablesKernelOptions {
@@ -13,10 +22,12 @@ export interface IptablesKernelOptions {
 
 /** From so many lines on a spawn pays: `ipset restore` puts many lines into one message to the kernel. */
 const BULK = 1_000
+/** A set may go between the look at the names and the look at the elements. */
+const READ_ATTEMPTS = 3
 
 /**
  * The real kernel, by iptables-restore, iptables-save and one `ipset -` kept open. Needs no start; `close` ends
- * its ipset. Calls must not overlap: there is one writer.
+ * its ipset. Changes must not overlap: there is one writer.
  */
 export class IptablesKernel implements Kernel {
   backend = 'unknown'
@@ -31,22 +42,39 @@ export class IptablesKernel implements Kernel {
     this.#pipe = new IpsetPipe(options.netns)
   }
 
-  async observe({ elements }: { readonly elements: boolean }): Promise<ObservedState> {
+  async observe({ elements }: { readonly elements: readonly SetPurpose[] }): Promise<ObservedState> {
     if (this.backend === 'unknown') this.backend = await this.#askBackend()
     const [v4, v6, sets] = await Promise.all([
-      this.#run(`${this.#programs[4]}-save`, ['-c', '-t', 'raw']),
-      this.#run(`${this.#programs[6]}-save`, ['-c', '-t', 'raw']),
-      this.#run('ipset', elements ? ['save'] : ['list', '-t']),
+      this.#observeChains(4),
+      this.#observeChains(6),
+      this.#observeSets(elements),
     ])
+    const failures = ([4, 6] as const).flatMap((family) => {
+      const chains = family === 4 ? v4 : v6
+      return chains instanceof KernelError ? [[family, chains] as const] : []
+    })
+    if (v4 instanceof KernelError && v6 instanceof KernelError) throw v4
     return {
-      chains: { 4: parseChains(v4), 6: parseChains(v6) },
-      sets: elements ? parseSets(sets) : parseSetHeaders(sets),
+      chains: {
+        4: v4 instanceof KernelError ? NO_CHAINS : v4,
+        6: v6 instanceof KernelError ? NO_CHAINS : v6,
+      },
+      ...sets,
+      ...(failures.length > 0 ? { unreadable: new Map(failures) } : {}),
     }
   }
 
   async applySets(commands: readonly string[]): Promise<readonly RefusedLine[]> {
-    if (commands.length >= BULK && (await this.#restore(commands))) return []
-    return this.#pipe.write(commands)
+    const refused: RefusedLine[] = []
+    // Taken twice, a swap is none: it goes alone, so that it never has to go again with the others.
+    for (let start = 0; start < commands.length; ) {
+      const isSwap = commands[start]!.startsWith('swap ')
+      const next = commands.findIndex((line, i) => i > start && (isSwap || line.startsWith('swap ')))
+      const end = next < 0 ? commands.length : next
+      refused.push(...(await this.#applySome(commands.slice(start, end))))
+      start = end
+    }
+    return refused
   }
 
   async applyChains(family: Family, text: string): Promise<void> {
@@ -56,6 +84,50 @@ export class IptablesKernel implements Kernel {
 
   close(): Promise<void> {
     return this.#pipe.close()
+  }
+
+  async #observeChains(family: Family): Promise<ObservedChains | KernelError> {
+    try {
+      return parseChains(await this.#run(`${this.#programs[family]}-save`, ['-c', '-t', 'raw']))
+    } catch (error) {
+      if (error instanceof KernelError) return error
+      throw error
+    }
+  }
+
+  async #observeSets(purposes: readonly SetPurpose[]): Promise<Pick<ObservedState, 'sets' | 'straySets'>> {
+    for (let attempt = 1; ; attempt++) {
+      const headers = parseSetHeaders(await this.#run('ipset', ['list', '-t']))
+      const names = purposes
+        .flatMap((purpose) => [setName(purpose, 4), setName(purpose, 6)])
+        .filter((name) => headers.sets.has(name))
+      if (names.length === 0) return headers
+      const elements = await this.#readElements(names)
+      if (elements.size === names.length) {
+        const sets = new Map(headers.sets)
+        for (const [name, found] of elements) {
+          sets.set(name, { ...headers.sets.get(name)!, size: found.size, elements: found })
+        }
+        return { ...headers, sets }
+      }
+      if (attempt === READ_ATTEMPTS) {
+        throw new KernelError('no-answer', 'ipset lists sets that it does not show.')
+      }
+    }
+  }
+
+  /** One spawn for all of them. A set that is missing makes it answer wrongly to the lines behind. */
+  async #readElements(
+    names: readonly string[],
+  ): Promise<ReadonlyMap<string, ReadonlyMap<string, ObservedElement>>> {
+    const lines = names.map((name) => `save ${name}\n`).join('')
+    return parseElements(await this.#run('ipset', ['-'], lines))
+  }
+
+  async #applySome(commands: readonly string[]): Promise<readonly RefusedLine[]> {
+    if (commands.length >= BULK && (await this.#restore(commands))) return []
+    const refused = await this.#pipe.write(commands)
+    return refused.filter(({ line, message }) => !(line.startsWith('destroy ') && isMissing(message)))
   }
 
   async #askBackend(): Promise<string> {
@@ -82,4 +154,8 @@ export class IptablesKernel implements Kernel {
       ...(input === undefined ? {} : { input }),
     })
   }
+}
+
+function isMissing(message: string): boolean {
+  return message.includes('The set with the given name does not exist')
 }

@@ -1,5 +1,6 @@
 import type { Family } from '../registrar/net/address.ts'
 import type { Seconds } from '../registrar/net/time.ts'
+import type { BuiltInChain, SetPurpose } from './names.ts'
 
 /** One element of an own set, as the kernel holds it. */
 export interface ObservedElement {
@@ -29,14 +30,18 @@ export interface ObservedRule {
 export interface ObservedChains {
   /** Own chains by name, each with its rules in order. */
   readonly own: ReadonlyMap<string, readonly ObservedRule[]>
-  /** The rules of PREROUTING, all of them, in order. */
-  readonly prerouting: readonly ObservedRule[]
+  /** All rules of the chains that others use too, in order. */
+  readonly builtIn: Readonly<Record<BuiltInChain, readonly ObservedRule[]>>
 }
 
 export interface ObservedState {
   readonly chains: { readonly 4: ObservedChains; readonly 6: ObservedChains }
   /** Own sets by name. */
   readonly sets: ReadonlyMap<string, ObservedSet>
+  /** Sets that were left by a change that was cut short, or by another version. */
+  readonly straySets: readonly string[]
+  /** Families whose chains could not be read, and why; where neither could be, `observe` throws. They seem empty above. */
+  readonly unreadable?: ReadonlyMap<Family, KernelError>
 }
 
 /** A line that the kernel did not take, with its words. */
@@ -53,10 +58,11 @@ export interface RefusedLine {
 export interface Kernel {
   /** E.g. `iptables-nft`, `iptables-legacy`, `imagined`; `unknown` before anything was asked of it. */
   readonly backend: string
-  observe(options: { readonly elements: boolean }): Promise<ObservedState>
+  /** `elements`: the purposes of the sets whose elements are read. Foreign sets are never read. */
+  observe(options: { readonly elements: readonly SetPurpose[] }): Promise<ObservedState>
   /**
-   * Runs set commands (`create`, `add`, `del`, `flush`, `destroy` as `ipset` reads them, each idempotent) in order.
-   * A line that is refused does not keep the others from being taken.
+   * Runs set commands (`create`, `add`, `del`, `flush`, `destroy`, `swap` as `ipset` reads them) in order; all but
+   * `swap` are idempotent. A line that is refused does not keep the others from being taken.
    */
   applySets(commands: readonly string[]): Promise<readonly RefusedLine[]>
   /** Loads the payload of one `iptables-restore --noflush`: all of it, or nothing and a `KernelError`. */

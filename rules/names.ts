@@ -1,27 +1,73 @@
 import type { Family } from '../registrar/net/address.ts'
+import type { TableSizes } from './desired-state.ts'
 
-/** The own chains of the table `raw`; the first is the one that PREROUTING jumps to. */
+/** The own chains of the table `raw`, with what each answers. The first two are jumped to from PREROUTING and OUTPUT. */
 export const CHAINS = [
+  /** Is the packet for a protected port? */
   'RINGFENCE',
+  /** Is it a request that the softswitch sends? Then its receiver may respond. */
+  'RINGFENCE-OUT',
+  'RINGFENCE-ASKED',
+  /** Which class is it: REGISTER, other SIP, response, keepalive? */
   'RINGFENCE-UDP',
   'RINGFENCE-TCP',
-  'RINGFENCE-REGISTER',
+  /** Everything of allowed sources. */
+  'RINGFENCE-ALLOWED',
+  /** TCP of allowed sources and gateways. */
+  'RINGFENCE-TRUSTED',
+  'RINGFENCE-GATEWAY',
+  'RINGFENCE-CPS',
+  /** What gateways send besides INVITE and REGISTER. */
+  'RINGFENCE-TRUNK',
+  'RINGFENCE-RESPONSE',
   'RINGFENCE-SIP',
+  'RINGFENCE-KNOWN',
+  'RINGFENCE-PEER',
+  'RINGFENCE-CALLS',
   'RINGFENCE-OVER',
+  'RINGFENCE-KEEPALIVE',
+  'RINGFENCE-REST',
+  /** Which lane is the source of a REGISTER in? */
+  'RINGFENCE-REGISTER',
+  'RINGFENCE-PROVEN',
+  /** Proven ports of an address with many accounts: an SBC or a proxy. */
+  'RINGFENCE-AGGREGATOR',
+  'RINGFENCE-ANSWERED',
+  'RINGFENCE-RETURN1',
+  'RINGFENCE-RETURN2',
+  'RINGFENCE-RETURN3',
+  'RINGFENCE-IGNORING',
+  'RINGFENCE-UNKNOWN',
+  'RINGFENCE-STRICT',
+  /** The first packet of an address and port under attack: noted, not served. */
+  'RINGFENCE-FIRST',
+  /** New TCP connections. */
+  'RINGFENCE-CONNECT',
 ] as const
 
 export type ChainName = (typeof CHAINS)[number]
 
-/** The one rule of ours in a chain that is not ours. */
-export const JUMP = '-A PREROUTING -j RINGFENCE'
+/** The rules of ours in chains that are not ours: one in each. */
+export const JUMPS = {
+  PREROUTING: '-A PREROUTING -j RINGFENCE',
+  OUTPUT: '-A OUTPUT -j RINGFENCE-OUT',
+} as const
+
+export type BuiltInChain = keyof typeof JUMPS
 
 /** What the sets are for. Each is there twice, as `rf-…4` and `rf-…6`. */
 export type SetPurpose =
-  /** Sources that always pass. */
+  /** Sources that always pass, under a ceiling. */
   | 'allow'
   /** Protected destinations, where they are listed. */
   | 'dst'
-  /** Blocks of scope sip. */
+  /** The operator's blocks: before every lane but the allowlist. */
+  | 'deny'
+  /** Gateways. */
+  | 'gw'
+  /** Proven address and port. */
+  | 'pvn'
+  /** Blocks of scope sip by verdicts: behind the proven. */
   | 'sip'
   /** Blocks of scope register. */
   | 'reg'
@@ -29,8 +75,54 @@ export type SetPurpose =
   | 'susp'
   /** Suspended address (IPv6: /64) with all its ports. */
   | 'susa'
+  /** Address and port that answered a challenge lately. */
+  | 'ans'
+  /** Returning addresses with few, more and many accounts. */
+  | 'ret1'
+  | 'ret2'
+  | 'ret3'
+  /** Sources that never answer a challenge. */
+  | 'ign'
+  /** Holds every address while the strict limits decide, and is empty in peace. */
+  | 'strict'
   /** Sources over the limit of SIP requests: filled by the kernel itself. */
   | 'wsip'
+  /** Address and port whose first packet came within 5 s: filled by the kernel itself. */
+  | 'seen'
+  /** Addresses to which the softswitch sent a request: filled by the kernel itself. */
+  | 'asked'
+
+/** Sets that the daemon fills. */
+export const WRITTEN_SETS = [
+  'allow',
+  'dst',
+  'deny',
+  'gw',
+  'pvn',
+  'sip',
+  'reg',
+  'susp',
+  'susa',
+  'ans',
+  'ret1',
+  'ret2',
+  'ret3',
+  'ign',
+  'strict',
+] as const satisfies readonly SetPurpose[]
+
+/** Sets whose elements count packets that somebody looks at. */
+export const COUNTED_SETS = [
+  'deny',
+  'sip',
+  'reg',
+  'susp',
+  'susa',
+  'wsip',
+] as const satisfies readonly SetPurpose[]
+
+/** Sets whose elements have no end, which the chains need to be right from the start. */
+export const STANDING_SETS = ['allow', 'dst', 'gw'] as const satisfies readonly SetPurpose[]
 
 export interface SetDefinition {
   readonly name: string
@@ -40,48 +132,91 @@ export interface SetDefinition {
   readonly form: string
   /** What follows the form, and is not printed back by every ipset. */
   readonly extra: string
+  readonly maxElements: number
 }
 
-/** `create -exist` with another maxelem fails, so these numbers are part of the form and never configured. */
-const MAX_ELEMENTS = 1_048_576
 const MAX_LISTED = 65_536
+/** A switch, two halves of all addresses. */
+const MAX_SWITCH = 16
 
-/** How long a source stays listed as one over the limit, in seconds. */
+/** How long the kernel remembers by itself, in seconds. */
 export const LISTED_FOR = 600
+export const SEEN_FOR = 5
+/** A phone may ring for minutes before it responds for the last time. */
+export const ASKED_FOR = 900
 
-export const SETS: readonly SetDefinition[] = ([4, 6] as const).flatMap((family) => {
-  const inet = family === 4 ? 'family inet' : 'family inet6'
-  const define = (purpose: SetPurpose, form: string): SetDefinition => ({
-    name: setName(purpose, family),
-    purpose,
-    family,
-    form,
-    // A full list makes room for a new source, instead of telling about old ones only.
-    extra: purpose === 'wsip' ? ' forceadd' : '',
+/** Every set of ours, at these sizes. Two sets of one name that differ in maxelem or timeout alone can be swapped. */
+export function defineSets(sizes: TableSizes): readonly SetDefinition[] {
+  return ([4, 6] as const).flatMap((family) => {
+    const inet = family === 4 ? 'family inet' : 'family inet6'
+    const define = (
+      purpose: SetPurpose,
+      type: string,
+      options: { readonly max: number; readonly more?: string; readonly extra?: string },
+    ): SetDefinition => ({
+      name: setName(purpose, family),
+      purpose,
+      family,
+      form: `${type} ${inet} maxelem ${options.max}${options.more ?? ''}`,
+      extra: options.extra ?? '',
+      maxElements: options.max,
+    })
+    const max = sizes.elements
+    // Whoever has one address of an IPv6 /64 has them all, so the kernel lists the /64.
+    const netmask = family === 4 ? '' : ' netmask 64'
+    const counted = ' timeout 0 counters'
+    return [
+      define('allow', 'hash:net', { max }),
+      define('dst', 'hash:net', { max }),
+      define('deny', 'hash:net', { max, more: counted }),
+      define('gw', 'hash:net', { max }),
+      define('pvn', 'hash:ip,port', { max, more: ' timeout 0' }),
+      define('sip', 'hash:net', { max, more: counted }),
+      define('reg', 'hash:net', { max, more: counted }),
+      define('susp', 'hash:ip,port', { max, more: counted }),
+      define('susa', 'hash:net', { max, more: counted }),
+      define('ans', 'hash:ip,port', { max, more: ' timeout 0' }),
+      define('ret1', 'hash:net', { max, more: ' timeout 0' }),
+      define('ret2', 'hash:net', { max, more: ' timeout 0' }),
+      define('ret3', 'hash:net', { max, more: ' timeout 0' }),
+      define('ign', 'hash:net', { max, more: ' timeout 0' }),
+      define('strict', 'hash:net', { max: MAX_SWITCH, more: ' timeout 0' }),
+      // A full list makes room for a new source, instead of telling about old ones only.
+      define('wsip', 'hash:ip', {
+        max: MAX_LISTED,
+        more: `${netmask} timeout ${LISTED_FOR} counters`,
+        extra: ' forceadd',
+      }),
+      define('seen', 'hash:ip,port', { max: sizes.seen, more: ` timeout ${SEEN_FOR}` }),
+      define('asked', 'hash:ip', { max, more: ` timeout ${ASKED_FOR}`, extra: ' forceadd' }),
+    ]
   })
-  const timed = `${inet} maxelem ${MAX_ELEMENTS} timeout 0 counters`
-  // Whoever has one address of an IPv6 /64 has them all, so the kernel lists the /64.
-  const netmask = family === 4 ? '' : ' netmask 64'
-  return [
-    define('allow', `hash:net ${inet} maxelem ${MAX_ELEMENTS} counters`),
-    define('dst', `hash:net ${inet} maxelem ${MAX_ELEMENTS}`),
-    define('sip', `hash:net ${timed}`),
-    define('reg', `hash:net ${timed}`),
-    define('susp', `hash:ip,port ${timed}`),
-    define('susa', `hash:net ${timed}`),
-    define('wsip', `hash:ip ${inet} maxelem ${MAX_LISTED}${netmask} timeout ${LISTED_FOR} counters`),
-  ]
-})
+}
 
 export function setName(purpose: SetPurpose, family: Family): string {
   return `rf-${purpose}${family}`
 }
 
-const SET_NAMES: ReadonlySet<string> = new Set(SETS.map(({ name }) => name))
+/** The set's purpose; undefined where the name is not one of ours. */
+export function purposeOf(setOrKey: string): SetPurpose | undefined {
+  return PURPOSES.get(setOrKey.split(' ', 1)[0]!)
+}
+
+/** While a set is built anew aside, it has this behind its name. */
+export const ASIDE = '-new'
 
 export function isOwnSet(name: string): boolean {
-  return SET_NAMES.has(name)
+  return PURPOSES.has(name)
 }
+
+/** Leftovers of a set that was built aside, or of another version of Ringfence. */
+export function isStraySet(name: string): boolean {
+  return /^rf-[a-z]+[1-9]?[46](-new)?$/.test(name) && !isOwnSet(name)
+}
+
+const PURPOSES: ReadonlyMap<string, SetPurpose> = new Map(
+  defineSets({ elements: 1, buckets: 1, seen: 1 }).map(({ name, purpose }) => [name, purpose]),
+)
 
 /** Chains of other versions of Ringfence count as own ones, so that they are removed. */
 export function isOwnChain(name: string): boolean {

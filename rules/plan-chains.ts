@@ -1,8 +1,8 @@
-import type { ObservedChains } from './kernel.ts'
-import { CHAINS, JUMP } from './names.ts'
+import type { ObservedChains, ObservedRule } from './kernel.ts'
+import { type BuiltInChain, CHAINS, isOwnChain, JUMPS } from './names.ts'
 import type { RenderedChains } from './render-chains.ts'
 
-export const NO_CHAINS: ObservedChains = { own: new Map(), prerouting: [] }
+export const NO_CHAINS: ObservedChains = { own: new Map(), builtIn: { PREROUTING: [], OUTPUT: [] } }
 
 /** The payload that brings the chains of one family into the desired form; undefined where they are in it. */
 export function planChains(rendered: RenderedChains, observed: ObservedChains): string | undefined {
@@ -12,35 +12,27 @@ export function planChains(rendered: RenderedChains, observed: ObservedChains): 
 
 /** What is wrong with the chains of one family, in words; undefined where nothing is. */
 export function describeChains(rendered: RenderedChains, observed: ObservedChains): string | undefined {
-  const jumps = observed.prerouting.filter(({ text }) => isJump(text))
-  for (const name of CHAINS) {
-    const rules = observed.own.get(name)
-    if (!rules) return `the chain ${name} was gone`
-    const wanted = rendered.get(name) ?? []
-    if (rules.length !== wanted.length || rules.some(({ text }, i) => text !== wanted[i])) {
-      return `the rules of the chain ${name} were other ones`
-    }
-  }
-  if (jumps.length === 0) return 'the jump from PREROUTING was gone'
-  if (jumps.length > 1 || jumps[0]!.text !== JUMP)
-    return 'the jump from PREROUTING was not the one there should be'
-  const stray = [...observed.own.keys()].find((name) => !isWantedChain(name))
-  return stray === undefined ? undefined : `the chain ${stray} of another version was there`
+  const jumps = BUILT_IN.map((chain) => describeJump(chain, observed.builtIn[chain]))
+  return describeOwn(rendered, observed) ?? jumps.find((wrong) => wrong !== undefined)
 }
 
 /**
- * One transaction: all own chains emptied and filled, the jump left alone where it is the right one, so that
- * there is no moment in which packets pass unseen.
+ * One transaction: all own chains emptied and filled, so that there is no moment in which packets pass unseen; what is
+ * right is left alone with its counters. A jump that is not in its place is taken out and put in at the front: the
+ * rules of others stay as they are, in their order.
  */
 export function renderRestore(rendered: RenderedChains, observed: ObservedChains): string {
+  const isRight = describeOwn(rendered, observed) === undefined
   const strays = [...observed.own.keys()].filter((name) => !isWantedChain(name))
-  const jumps = observed.prerouting.filter(({ text }) => isJump(text))
-  const right = jumps.length === 1 && jumps[0]!.text === JUMP
   return [
     '*raw',
-    ...CHAINS.map((name) => `:${name} - [0:0]`),
-    ...(right ? [] : [...jumps.map(({ text }) => text.replace('-A', '-D')), JUMP.replace('-A', '-I')]),
-    ...CHAINS.flatMap((name) => rendered.get(name) ?? []),
+    ...(isRight ? [] : CHAINS.map((name) => `:${name} - [0:0]`)),
+    ...BUILT_IN.flatMap((chain) => {
+      const rules = observed.builtIn[chain]
+      if (describeJump(chain, rules) === undefined) return []
+      return [...removeJumps(rules), JUMPS[chain].replace('-A', '-I')]
+    }),
+    ...(isRight ? [] : CHAINS.flatMap((name) => rendered.get(name) ?? [])),
     ...strays.map((name) => `-F ${name}`),
     ...strays.map((name) => `-X ${name}`),
     'COMMIT',
@@ -48,14 +40,14 @@ export function renderRestore(rendered: RenderedChains, observed: ObservedChains
   ].join('\n')
 }
 
-/** The payload that takes the jump and all own chains of one family away; undefined where none are there. */
+/** The payload that takes the jumps and all own chains of one family away; undefined where none are there. */
 export function renderRemoval(observed: ObservedChains): string | undefined {
-  const jumps = observed.prerouting.filter(({ text }) => isJump(text))
+  const jumps = BUILT_IN.flatMap((chain) => removeJumps(observed.builtIn[chain]))
   const names = [...observed.own.keys()]
   if (jumps.length + names.length === 0) return undefined
   return [
     '*raw',
-    ...jumps.map(({ text }) => text.replace('-A', '-D')),
+    ...jumps,
     ...names.map((name) => `-F ${name}`),
     ...names.map((name) => `-X ${name}`),
     'COMMIT',
@@ -63,10 +55,88 @@ export function renderRemoval(observed: ObservedChains): string | undefined {
   ].join('\n')
 }
 
+const BUILT_IN = Object.keys(JUMPS) as readonly BuiltInChain[]
+
+function describeOwn(rendered: RenderedChains, { own }: ObservedChains): string | undefined {
+  for (const name of CHAINS) {
+    const rules = own.get(name)
+    if (!rules) return `the chain ${name} was gone`
+    const wanted = rendered.get(name) ?? []
+    if (rules.length !== wanted.length || rules.some(({ text }, i) => !isSameRule(text, wanted[i]!))) {
+      return `the rules of the chain ${name} were other ones`
+    }
+  }
+  const stray = [...own.keys()].find((name) => !isWantedChain(name))
+  return stray === undefined ? undefined : `the chain ${stray} of another version was there`
+}
+
+/** The kernel rounds a rate. What counts is the one that the table was created with, and that is part of its name. */
+function isSameRule(observed: string, wanted: string): boolean {
+  return observed === wanted || withoutRate(observed) === withoutRate(wanted)
+}
+
+function withoutRate(rule: string): string {
+  return rule.replace(/(--hashlimit-(?:above|upto)) \S+/, '$1')
+}
+
+function describeJump(chain: BuiltInChain, rules: readonly ObservedRule[]): string | undefined {
+  const jumps = rules.filter(({ text }) => isJump(text))
+  if (jumps.length === 0) return `the jump from ${chain} was gone`
+  if (jumps.length > 1 || jumps[0]!.text !== JUMPS[chain]) {
+    return `the jump from ${chain} was not the one there should be`
+  }
+  // From OUTPUT we only watch, so whoever decides there before us takes nothing from us.
+  if (chain === 'OUTPUT') return undefined
+  const before = rules.slice(0, rules.indexOf(jumps[0]!)).find(({ text }) => mayDecide(text))
+  if (!before) return undefined
+  return `a rule that decides stood before the jump from ${chain}: ${before.text.slice(0, LONGEST_QUOTE)}`
+}
+
+const LONGEST_QUOTE = 120
+
+/** Targets behind which the next rule is asked all the same. */
+const GO_ON = new Set([
+  'AUDIT',
+  'CHECKSUM',
+  'CLASSIFY',
+  'CONNMARK',
+  'CONNSECMARK',
+  'CT',
+  'DSCP',
+  'HL',
+  'LED',
+  'LOG',
+  'MARK',
+  'NFLOG',
+  'NOTRACK',
+  'RATEEST',
+  'SECMARK',
+  'SET',
+  'TCPMSS',
+  'TCPOPTSTRIP',
+  'TEE',
+  'TOS',
+  'TRACE',
+  'TTL',
+  'ULOG',
+])
+
+/** Whether a packet may not come behind this rule. What a chain of somebody else does is not known. */
+function mayDecide(rule: string): boolean {
+  // A comment or a log prefix may hold anything, in quotes.
+  const target = / -[jg] (\S+)/.exec(rule.replaceAll(/"(?:[^"\\]|\\.)*"/g, ''))?.[1]
+  return target !== undefined && !GO_ON.has(target)
+}
+
+function removeJumps(rules: readonly ObservedRule[]): readonly string[] {
+  return rules.filter(({ text }) => isJump(text)).map(({ text }) => text.replace('-A', '-D'))
+}
+
 function isWantedChain(name: string): boolean {
   return (CHAINS as readonly string[]).includes(name)
 }
 
 function isJump(rule: string): boolean {
-  return / -[jg] RINGFENCE(-\S+)?$/.test(rule)
+  const target = / -[jg] (\S+)$/.exec(rule)?.[1]
+  return target !== undefined && isOwnChain(target)
 }

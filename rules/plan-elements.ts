@@ -1,17 +1,23 @@
 import type { EpochMilliseconds } from '../registrar/net/time.ts'
 import { type ElementKey, isStanding, LONGEST_TIMEOUT, type Until } from './elements.ts'
-import type { ObservedSet } from './kernel.ts'
+import type { ObservedElement, ObservedSet } from './kernel.ts'
 
-/** Adds the observed elements of one set to `held`. */
+/** The observed elements of one set. */
 export function readHeld(
-  held: Map<ElementKey, Until>,
   name: string,
   set: ObservedSet | undefined,
   now: EpochMilliseconds,
-): void {
-  for (const [element, { timeout }] of set?.elements ?? []) {
-    held.set(`${name} ${element}`, timeout === 0 ? Number.POSITIVE_INFINITY : now + timeout * 1000)
+): Map<ElementKey, Until> {
+  const held = new Map<ElementKey, Until>()
+  for (const [element, observed] of set?.elements ?? []) {
+    held.set(`${name} ${element}`, endOf(observed, now))
   }
+  return held
+}
+
+/** When the kernel will let an observed element go. */
+export function endOf({ timeout }: ObservedElement, now: EpochMilliseconds): Until {
+  return timeout === 0 ? Number.POSITIVE_INFINITY : now + timeout * 1000
 }
 
 /** The kernel counts in whole seconds and rounds down. */
@@ -37,6 +43,11 @@ export function heldAfterAdding(wanted: Until, now: EpochMilliseconds): Until {
   return wanted === Number.POSITIVE_INFINITY ? wanted : Math.min(wanted, now + LONGEST_TIMEOUT)
 }
 
+/** In seconds, rounded up, 0 for no end. */
+export function timeoutOf(wanted: Until, now: EpochMilliseconds): number {
+  return wanted === Number.POSITIVE_INFINITY ? 0 : Math.ceil((heldAfterAdding(wanted, now) - now) / 1000)
+}
+
 function isNear(wanted: Until, held: Until, now: EpochMilliseconds): boolean {
   if (wanted === held) return true
   // What outlasts the longest timeout is renewed when half of that is over.
@@ -44,9 +55,4 @@ function isNear(wanted: Until, held: Until, now: EpochMilliseconds): boolean {
     return held !== Number.POSITIVE_INFINITY && held - now > LONGEST_TIMEOUT / 2
   }
   return Math.abs(wanted - held) <= TOLERANCE
-}
-
-/** In seconds, rounded up, 0 for no end. */
-function timeoutOf(wanted: Until, now: EpochMilliseconds): number {
-  return wanted === Number.POSITIVE_INFINITY ? 0 : Math.ceil((heldAfterAdding(wanted, now) - now) / 1000)
 }

@@ -1,23 +1,27 @@
 import type { Family } from '../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../registrar/net/time.ts'
 import type { DesiredState } from './desired-state.ts'
-import { type ElementKey, isListing, isStanding, listElements, type Until } from './elements.ts'
+import { type ElementKey, isStanding, listElements, type Until } from './elements.ts'
 import type { ObservedSet, ObservedState } from './kernel.ts'
-import { SETS } from './names.ts'
+import { defineSets, type SetDefinition, setName, WRITTEN_SETS } from './names.ts'
 import { NO_CHAINS, planChains } from './plan-chains.ts'
 import { planElement, readHeld } from './plan-elements.ts'
 import { renderChains } from './render-chains.ts'
 
 /** What has to be done, in this order. Every part is idempotent. */
 export interface Plan {
+  /** Sets that a change that was cut short, or another version, left behind: `destroy …`. */
+  readonly destroySets: readonly string[]
   /**
-   * Families whose chains and sets have to go first, since a set of theirs is of another form and chains hold it.
+   * Families whose chains and sets have to go first, since a set of theirs is of another type and chains hold it.
    * They are built anew by the rest of the plan.
    */
   readonly rebuild: readonly Family[]
   /** `create …` */
   readonly createSets: readonly string[]
-  /** Allowed sources and protected destinations to add: the chains need them to be right from the start. */
+  /** Sets of another size: each is built aside, filled and swapped in. */
+  readonly replaceSets: readonly SetDefinition[]
+  /** Allowed sources, gateways and protected destinations to add: the chains need them to be right from the start. */
   readonly standing: readonly string[]
   /** One payload of `iptables-restore --noflush` a family. */
   readonly chains: { readonly 4: string | undefined; readonly 6: string | undefined }
@@ -25,13 +29,20 @@ export interface Plan {
   readonly elements: readonly string[]
 }
 
-/** Plans the way from what the kernel holds to what is desired. Observed elements must be there. */
+/**
+ * Plans the way from what the kernel holds to what is desired. The elements of `WRITTEN_SETS` must have been observed.
+ * Chains of a family that could not be read are not planned.
+ */
 export function planChanges(desired: DesiredState, observed: ObservedState, now: EpochMilliseconds): Plan {
-  const rebuild = planRebuild(observed.sets)
+  const definitions = defineSets(desired.sizes)
+  const rebuild = planRebuild(observed.sets, definitions)
   const kept = (family: Family) => !rebuild.includes(family)
   const held = new Map<ElementKey, Until>()
-  for (const { name, family } of SETS) {
-    if (!isListing(name) && kept(family)) readHeld(held, name, observed.sets.get(name), now)
+  for (const family of ([4, 6] as const).filter(kept)) {
+    for (const purpose of WRITTEN_SETS) {
+      const name = setName(purpose, family)
+      for (const [key, until] of readHeld(name, observed.sets.get(name), now)) held.set(key, until)
+    }
   }
   const wanted = listElements(desired)
   const standing: string[] = []
@@ -43,10 +54,16 @@ export function planChanges(desired: DesiredState, observed: ObservedState, now:
     else elements.push(line)
   }
   const chains = (family: Family) =>
-    planChains(renderChains(desired, family), kept(family) ? observed.chains[family] : NO_CHAINS)
+    observed.unreadable?.has(family)
+      ? undefined
+      : planChains(renderChains(desired, family), kept(family) ? observed.chains[family] : NO_CHAINS)
   return {
+    destroySets: observed.straySets.map((name) => `destroy ${name}`),
     rebuild,
-    createSets: planSets(observed.sets, rebuild),
+    createSets: definitions
+      .filter(({ name, family }) => !observed.sets.has(name) || !kept(family))
+      .map((definition) => renderCreate(definition)),
+    replaceSets: planReplacements(observed.sets, definitions).filter(({ family }) => kept(family)),
     standing,
     chains: { 4: chains(4), 6: chains(6) },
     elements,
@@ -54,27 +71,48 @@ export function planChanges(desired: DesiredState, observed: ObservedState, now:
 }
 
 export function isEmptyPlan(plan: Plan): boolean {
-  const { rebuild, createSets, standing, chains, elements } = plan
-  return (
-    rebuild.length + createSets.length + standing.length + elements.length === 0 &&
-    chains[4] === undefined &&
-    chains[6] === undefined
-  )
+  const { destroySets, rebuild, createSets, replaceSets, standing, chains, elements } = plan
+  const lists = [destroySets, rebuild, createSets, replaceSets, standing, elements]
+  return lists.every((list) => list.length === 0) && chains[4] === undefined && chains[6] === undefined
 }
 
-/** Families of which a set exists in another form, as another version of Ringfence may have left it. */
-export function planRebuild(sets: ReadonlyMap<string, ObservedSet>): readonly Family[] {
-  const families = SETS.filter(({ name, form }) => sets.has(name) && sets.get(name)!.form !== form).map(
-    (set) => set.family,
-  )
+/** `create …`, under another name where it is built aside, and with room for so many elements from the start. */
+export function renderCreate(
+  { name, form, extra }: SetDefinition,
+  options: { readonly as?: string; readonly expected?: number } = {},
+): string {
+  const { as = name, expected = 0 } = options
+  const rows = expected > SMALL ? ` hashsize ${2 ** Math.ceil(Math.log2(expected / ELEMENTS_A_ROW))}` : ''
+  return `create ${as} ${form}${rows}${extra} -exist`
+}
+
+/** A set begins with 1,024 rows and doubles them as it fills, which costs a pass over all that it holds. */
+const SMALL = 4_000
+const ELEMENTS_A_ROW = 4
+
+/** Families of which a set exists with another type or family, as another version of Ringfence may have left it. */
+export function planRebuild(
+  sets: ReadonlyMap<string, ObservedSet>,
+  definitions: readonly SetDefinition[],
+): readonly Family[] {
+  const families = definitions
+    .filter(({ name, form }) => sets.has(name) && kindOf(sets.get(name)!.form) !== kindOf(form))
+    .map((set) => set.family)
   return [...new Set(families)]
 }
 
-export function planSets(
+/** Sets that exist in another form and can be swapped with one that is right. */
+export function planReplacements(
   sets: ReadonlyMap<string, ObservedSet>,
-  rebuild: readonly Family[],
-): readonly string[] {
-  return SETS.filter(({ name, family }) => !sets.has(name) || rebuild.includes(family)).map(
-    ({ name, form, extra }) => `create ${name} ${form}${extra} -exist`,
-  )
+  definitions: readonly SetDefinition[],
+): readonly SetDefinition[] {
+  return definitions.filter(({ name, form }) => {
+    const found = sets.get(name)?.form
+    return found !== undefined && found !== form && kindOf(found) === kindOf(form)
+  })
+}
+
+/** Type and family: sets that agree in these can be swapped while chains hold them. */
+export function kindOf(form: string): string {
+  return form.split(' ', 3).join(' ')
 }

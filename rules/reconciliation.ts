@@ -1,22 +1,17 @@
 import type { Family } from '../registrar/net/address.ts'
-import type { Clock } from '../registrar/net/time.ts'
+import type { Clock, EpochMilliseconds } from '../registrar/net/time.ts'
 import { type Comparison, compareElements } from './compare-elements.ts'
 import type { DesiredState } from './desired-state.ts'
-import { type ElementKey, isListing, isStanding, type Until } from './elements.ts'
-import type { Kernel, ObservedState, RefusedLine } from './kernel.ts'
-import { SETS } from './names.ts'
-import { planRebuild, planSets } from './plan.ts'
-import { describeChains, renderRemoval, renderRestore } from './plan-chains.ts'
-import { heldAfterAdding, planElement, readHeld } from './plan-elements.ts'
+import { ElementChanges, isFull } from './element-changes.ts'
+import { setOf } from './element-map.ts'
+import { type ElementKey, isStanding } from './elements.ts'
+import { FamilyChains } from './family-chains.ts'
+import { type Kernel, KernelError, type ObservedState } from './kernel.ts'
+import { type SetDefinition, WRITTEN_SETS } from './names.ts'
+import { OwnSets } from './own-sets.ts'
+import { renderRemoval } from './plan-chains.ts'
 import { destroySets } from './remove-everything.ts'
-import { type RenderedChains, renderChains } from './render-chains.ts'
-import { WantedElements } from './wanted-elements.ts'
 
-const FAMILIES = [4, 6] as const
-/** Elements written in one step. Between two steps newer changes may go first. */
-const SLICE = 5_000
-/** A change of so few elements goes before a bulk that is on its way. */
-const FEW = 100
 /** Up to so many elements, every comparison reads them all. Beyond, their number alone says that all is well. */
 const CHEAP_TO_READ = 5_000
 
@@ -27,36 +22,54 @@ const CHEAP_TO_READ = 5_000
 export class Reconciliation {
   readonly #kernel: Kernel
   readonly #clock: Clock
-  readonly #wanted = new WantedElements()
+  readonly #observe: Kernel['observe']
+  readonly #mayRepair: (found: readonly string[]) => boolean
+  readonly #chains = { 4: new FamilyChains(4), 6: new FamilyChains(6) }
+  readonly #elements: ElementChanges
+  readonly #sets: OwnSets
   #desired: DesiredState | undefined
-  #rendered: { readonly 4: RenderedChains; readonly 6: RenderedChains } | undefined
   /** False before the first step and after a failure: then all of the kernel is read and planned anew. */
   #isKnown = false
-  #held = new Map<ElementKey, Until>()
-  readonly #urgent = new Set<ElementKey>()
-  readonly #pending = new Set<ElementKey>()
-  readonly #refused = new Map<ElementKey, RefusedLine>()
-  #setsToCreate: readonly string[] = []
-  readonly #chainsToWrite = new Set<Family>()
-  /** Elements written since a comparison began to read the kernel; it has to pass over them. */
-  #writtenMeanwhile: Set<ElementKey> | undefined
   #chainWrites = 0
-  readonly #observe: Kernel['observe']
 
   constructor(options: {
     readonly kernel: Kernel
     readonly clock: Clock
     /** How the kernel is read. */
     readonly observe: Kernel['observe']
+    /** Whether what somebody else changed, in words, is to be put right now. */
+    readonly mayRepair: (found: readonly string[]) => boolean
   }) {
-    this.#kernel = options.kernel
-    this.#clock = options.clock
-    this.#observe = options.observe
+    const { kernel, clock, observe } = options
+    this.#kernel = kernel
+    this.#clock = clock
+    this.#observe = observe
+    this.#mayRepair = options.mayRepair
+    this.#elements = new ElementChanges({
+      kernel,
+      clock,
+      isNeeded: (key) => isStanding(key) && this.#chains[familyOfSet(setOf(key))].isDue,
+    })
+    this.#sets = new OwnSets({ kernel, clock, observe, wanted: this.#elements.wanted })
   }
 
   get hasWork(): boolean {
     if (this.#desired === undefined) return false
-    return !this.#isKnown || this.#urgent.size + this.#pending.size + this.#chainsToWrite.size > 0
+    const now = this.#clock()
+    return (
+      !this.#isKnown ||
+      this.#elements.hasWork ||
+      this.#sets.hasWork ||
+      this.#families.some(({ isDue, trouble, warmAt }) =>
+        isDue ? trouble === undefined : warmAt !== undefined && warmAt <= now,
+      )
+    )
+  }
+
+  /** When there will be something to do that is not to be done now; null where nothing is. */
+  get nextWorkAt(): EpochMilliseconds | null {
+    const times = this.#families.flatMap(({ warmAt }) => warmAt ?? [])
+    return times.length === 0 ? null : Math.min(...times)
   }
 
   /** Whether the kernel has to be read before anything can be done. */
@@ -66,242 +79,257 @@ export class Reconciliation {
 
   get pendingChanges(): number {
     const unread = this.#desired !== undefined && !this.#isKnown ? 1 : 0
-    return unread + this.#urgent.size + this.#pending.size + this.#refused.size + this.#chainsToWrite.size
+    const chains = this.#families.filter(({ isDue, isWarming, trouble }) => isDue || isWarming || trouble)
+    return unread + this.#elements.pending + this.#sets.pending + chains.length
   }
 
-  /** Lines that the kernel did not take, until `forget` has them tried again. */
-  get refused(): readonly RefusedLine[] {
-    return [...this.#refused.values()]
+  /** Why something that was tried is not in the kernel, until it is tried again; undefined where all was taken. */
+  get problem(): KernelError | undefined {
+    const { trouble } = this.#families.find((family) => family.trouble) ?? {}
+    if (trouble) return trouble
+    const [refused] = [...this.#sets.refused, ...this.#elements.refused]
+    if (!refused) return undefined
+    return new KernelError('refused', `The kernel did not take a line: ${refused.message}.`, refused.line)
+  }
+
+  get definitions(): Iterable<SetDefinition> {
+    return this.#sets.definitions.values()
+  }
+
+  /** Members of lanes that found no room, by set. */
+  get leftOut(): ReadonlyMap<string, number> {
+    return this.#elements.leftOut
   }
 
   /** Takes over what is desired. Does nothing to the kernel; `hasWork` says whether there is something to do. */
-  want(desired: DesiredState): void {
+  want(desired: DesiredState): { readonly changesChains: boolean } {
     const before = this.#desired
     this.#desired = desired
-    const touched = this.#wanted.replace(desired)
-    if (!before || !isSameText(chainInput(before), chainInput(desired))) {
-      this.#rendered = { 4: renderChains(desired, 4), 6: renderChains(desired, 6) }
-      if (this.#isKnown) for (const family of FAMILIES) this.#chainsToWrite.add(family)
+    const touched = this.#elements.want(desired)
+    const changesChains = !before || !isSameChainInput(before, desired)
+    if (changesChains) for (const family of this.#families) family.want(desired)
+    if (!before || !isSameText(before.sizes, desired.sizes)) this.#sets.define(desired.sizes)
+    if (this.#isKnown) {
+      const there = [...touched].filter((key) => !this.#sets.isAbsent(setOf(key)))
+      this.#replaceInBulk(this.#elements.queue(new Set(there)))
     }
-    if (!this.#isKnown) return
-    const queue = touched.size <= FEW ? this.#urgent : this.#pending
-    for (const key of touched) {
-      this.#refused.delete(key)
-      // Also where it seems to be as wanted: an older change of it may be under way at this moment.
-      queue.add(key)
-    }
+    return { changesChains }
   }
 
   /** What the kernel holds is not known any more: the next step reads it. */
   forget(): void {
     this.#isKnown = false
-    for (const queue of [this.#urgent, this.#pending, this.#refused]) queue.clear()
-    this.#chainsToWrite.clear()
-    this.#setsToCreate = []
+    this.#elements.forget()
+    this.#sets.forget()
+    for (const family of this.#families) family.trouble = undefined
+  }
+
+  /** Everything of ours was taken away, by ourselves. */
+  wereRemoved(): void {
+    this.forget()
+    this.#sets.wereRemoved()
+    for (const family of this.#families) family.wereRemoved()
+  }
+
+  /** Has what did not work tried again. */
+  retry(): void {
+    const isMore =
+      [...this.#sets.refused].length > 0 ||
+      [...this.#elements.refused].some((line) => !isFull(line)) ||
+      this.#families.some(({ trouble }) => trouble)
+    if (isMore || !this.#isKnown) this.forget()
+    else this.#elements.retry()
   }
 
   /** Does one piece of what is to be done. Throws `KernelError`; what was to be done stays to be done. */
   async step(): Promise<void> {
     if (!this.#isKnown) return this.#load()
-    if (this.#setsToCreate.length > 0) return this.#createSets()
-    const urgent = takeSome(this.#urgent, SLICE, (key) => !this.#waitsForChains(key))
-    if (urgent.length > 0) return this.#write(urgent)
-    const [family] = this.#chainsToWrite
-    if (family === undefined) return this.#write(takeSome(this.#pending, SLICE))
-    const standing = takeSome(this.#pending, SLICE, (key) => isStanding(key) && !this.#waitsForChains(key))
-    return standing.length > 0 ? this.#write(standing) : this.#writeChains(family)
-  }
-
-  /** An element that the present chains need and the next ones do not. */
-  #waitsForChains(key: ElementKey): boolean {
-    return this.#chainsToWrite.size > 0 && isStanding(key) && this.#wanted.get(key) === undefined
+    for (const family of this.#families) family.turnOver(this.#clock())
+    if (this.#sets.hasToCreate) return this.#sets.create()
+    const { replacement } = this.#sets
+    if (await this.#elements.write('urgent', replacement)) return
+    const due = this.#families.find(({ isDue, trouble }) => isDue && !trouble)
+    if (due) {
+      if (await this.#elements.write('standing', replacement)) return
+      return this.#writeChains(due)
+    }
+    if (await this.#elements.write('any', replacement)) return
+    if (!this.#sets.hasWork) return
+    const replaced = await this.#sets.step()
+    if (replaced) this.#elements.replace(replaced)
   }
 
   /**
    * Reads the kernel beside the steps, and puts in line whatever is not as it was left. Gives what somebody else
-   * changed, in words. `thorough`: reads all elements, however many there are.
+   * changed, in words; undefined where nothing can be said at this moment. `thorough`: reads all elements, however
+   * many there are. Throws `KernelError`.
    */
-  async compare({ thorough }: { readonly thorough: boolean }): Promise<readonly string[]> {
-    if (!this.#isKnown || this.#setsToCreate.length > 0) return []
+  async compare({ thorough }: { readonly thorough: boolean }): Promise<readonly string[] | undefined> {
+    if (!this.#isKnown || this.#sets.hasToCreate) return undefined
     const chainWrites = this.#chainWrites
-    this.#writtenMeanwhile = new Set()
+    this.#elements.beginComparing()
+    this.#sets.beginComparing()
     try {
-      let elements = thorough || this.#held.size <= CHEAP_TO_READ
-      let observed = await this.#observe({ elements })
-      if (!elements && this.#hasTooFew(observed)) {
-        elements = true
-        observed = await this.#observe({ elements })
-      }
-      if (!this.#isKnown) return []
-      const found = this.#compareSets(observed)
-      if (found.length > 0) {
-        this.forget()
-        return found
-      }
-      if (chainWrites === this.#chainWrites) found.push(...this.#compareChains(observed))
-      if (elements) found.push(...this.#adopt(this.#compareElements(observed)))
-      return found
+      const all = thorough || this.#elements.held.size <= CHEAP_TO_READ
+      let observed = await this.#observe({ elements: all ? WRITTEN_SETS : [] })
+      const suspects = all ? [] : this.#elements.findTooFew(observed, this.definitions)
+      if (suspects.length > 0) observed = await this.#observe({ elements: suspects })
+      const comparisons = await this.#compareElements(observed)
+      if (!this.#isKnown) return undefined
+      return this.#adopt(observed, comparisons, { withChains: chainWrites === this.#chainWrites })
     } finally {
-      this.#writtenMeanwhile = undefined
+      this.#elements.endComparing()
+      this.#sets.endComparing()
     }
   }
 
+  get #families(): readonly FamilyChains[] {
+    return [this.#chains[4], this.#chains[6]]
+  }
+
   async #load(): Promise<void> {
-    const observed = await this.#observe({ elements: true })
-    const rebuild = planRebuild(observed.sets)
+    const observed = await this.#observe({ elements: WRITTEN_SETS })
+    const wrong = this.#findWrongChains(observed)
+    const found = [...this.#sets.describe(observed, 'loading'), ...wrong.map(({ says }) => says)]
+    const mayRepair = found.length === 0 || this.#mayRepair(found)
+    const rebuild = mayRepair ? this.#sets.findRebuild(observed) : []
     if (rebuild.length > 0) {
       for (const family of rebuild) await this.#tearDown(family, observed)
       return
     }
-    const now = this.#clock()
     this.forget()
-    this.#held = new Map()
-    for (const { name } of SETS) {
-      if (!isListing(name)) readHeld(this.#held, name, observed.sets.get(name), now)
-    }
-    this.#setsToCreate = planSets(observed.sets, [])
-    for (const family of FAMILIES) {
-      if (describeChains(this.#rendered![family], observed.chains[family])) this.#chainsToWrite.add(family)
-    }
+    this.#sets.load(observed, { mayCreate: mayRepair })
+    for (const chains of this.#families) this.#loadChains(chains, observed, mayRepair ? 'repair' : 'leave')
+    const isAbsent = (name: string) => this.#sets.isAbsent(name)
     this.#isKnown = true
-    for (const key of this.#wanted.keys()) if (this.#lineFor(key) !== undefined) this.#pending.add(key)
-    for (const key of this.#held.keys()) if (this.#lineFor(key) !== undefined) this.#pending.add(key)
+    this.#replaceInBulk(this.#elements.load(observed, this.definitions, isAbsent))
+  }
+
+  #loadChains(chains: FamilyChains, observed: ObservedState, foreign: 'repair' | 'leave'): void {
+    const unreadable = observed.unreadable?.get(chains.family)
+    if (unreadable) chains.trouble = inFamily(chains.family, unreadable)
+    else if (chains.describe(observed.chains[chains.family]) === undefined) chains.areThere(this.#clock())
+    else if (foreign === 'repair' || !chains.isKnown) chains.isDue = true
   }
 
   async #tearDown(family: Family, observed: ObservedState): Promise<void> {
+    const unreadable = observed.unreadable?.get(family)
+    if (unreadable) throw inFamily(family, unreadable)
     const text = renderRemoval(observed.chains[family])
     if (text !== undefined) await this.#kernel.applyChains(family, text)
-    const names = SETS.filter((set) => set.family === family && observed.sets.has(set.name)).map(
-      ({ name }) => name,
-    )
+    const names = [...this.definitions]
+      .filter((set) => set.family === family && observed.sets.has(set.name))
+      .map(({ name }) => name)
     await destroySets(this.#kernel, names)
+    this.#sets.wereRemoved(names)
+    this.#chains[family].wereRemoved()
   }
 
-  async #createSets(): Promise<void> {
-    const refused = await this.#kernel.applySets(this.#setsToCreate)
-    this.#setsToCreate = []
-    for (const line of refused) this.#refused.set(line.line, line)
+  /** One family that cannot be written must not keep the other from being written. */
+  async #writeChains(chains: FamilyChains): Promise<void> {
+    const { family } = chains
+    try {
+      // Also the last look at the counters that are about to go.
+      const before = await this.#observe({ elements: [] })
+      const unreadable = before.unreadable?.get(family)
+      if (unreadable) throw unreadable
+      const text = chains.beginWriting(before.chains[family])
+      this.#chainWrites++
+      await this.#kernel.applyChains(family, text)
+      this.#chainWrites++
+      const after = await this.#observe({ elements: [] })
+      chains.wereWritten(this.#clock(), after.chains[family])
+      this.#elements.release()
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error
+      chains.trouble = inFamily(family, error)
+    }
   }
 
-  /** Reads the chains again afterwards, since only then is it known how this iptables prints them. */
-  async #writeChains(family: Family): Promise<void> {
-    const rendered = this.#rendered!
-    // Also the last look at the counters that are about to go.
-    const before = await this.#observe({ elements: false })
-    await this.#kernel.applyChains(
-      family,
-      renderRestore(renderChains(this.#desired!, family), before.chains[family]),
-    )
-    this.#chainWrites++
-    this.#chainsToWrite.delete(family)
-    const after = await this.#observe({ elements: false })
-    if (rendered !== this.#rendered) return
-    const printed = new Map(
-      [...rendered[family]].map(([name, rules]) => {
-        const own = after.chains[family].own.get(name)
-        return [name, own?.length === rules.length ? own.map(({ text }) => text) : rules] as const
-      }),
-    )
-    this.#rendered = { ...rendered, [family]: printed }
+  #replaceInBulk(names: readonly string[]): void {
+    this.#sets.replace(names)
+    this.#elements.drop((name) => this.#sets.isYetToBeReplaced(name))
   }
 
-  async #write(keys: readonly ElementKey[]): Promise<void> {
+  #findWrongChains(
+    observed: ObservedState,
+  ): readonly { readonly chains: FamilyChains; readonly says: string }[] {
+    return this.#families.flatMap((chains) => {
+      const { family, isDue, isKnown, trouble } = chains
+      if (isDue || !isKnown || trouble || observed.unreadable?.has(family)) return []
+      const wrong = chains.describe(observed.chains[family])
+      return wrong === undefined ? [] : [{ chains, says: `IPv${family}: ${wrong}` }]
+    })
+  }
+
+  async #compareElements(observed: ObservedState): Promise<readonly Comparison[]> {
     const now = this.#clock()
-    const lines = new Map<string, { key: ElementKey; wanted: Until | undefined }>()
-    for (const key of keys) {
-      this.#urgent.delete(key)
-      this.#pending.delete(key)
-      const line = this.#lineFor(key)
-      if (line !== undefined) lines.set(line, { key, wanted: this.#wanted.get(key) })
+    const { wanted, held } = this.#elements
+    const isBusy = (key: ElementKey) => this.#sets.isBeingReplaced(setOf(key)) || this.#elements.isBusy(key)
+    const comparisons: Comparison[] = []
+    for (const { name } of this.definitions) {
+      const seen = observed.sets.get(name)?.elements
+      if (!seen) continue
+      comparisons.push(await compareElements({ name, wanted, held: held.of(name), seen, isBusy, now }))
     }
-    const refused = await this.#kernel.applySets([...lines.keys()])
-    for (const line of refused) {
-      const { key } = lines.get(line.line)!
-      lines.delete(line.line)
-      if (!this.#urgent.has(key)) this.#refused.set(key, line)
-    }
-    for (const [line, { key, wanted }] of lines) {
-      this.#writtenMeanwhile?.add(key)
-      if (line.startsWith('add') && wanted !== undefined) this.#held.set(key, heldAfterAdding(wanted, now))
-      else this.#held.delete(key)
-    }
+    return comparisons
   }
 
-  #lineFor(key: ElementKey): string | undefined {
-    return planElement(key, this.#wanted.get(key), this.#held.get(key), this.#clock())
-  }
-
-  #hasTooFew(observed: ObservedState): boolean {
-    const expected = new Map<string, number>()
-    const soon = this.#clock() + 3_000
-    for (const [key, until] of this.#held) {
-      if (until <= soon) continue
-      const name = key.slice(0, key.indexOf(' '))
-      expected.set(name, (expected.get(name) ?? 0) + 1)
+  #adopt(
+    observed: ObservedState,
+    comparisons: readonly Comparison[],
+    { withChains }: { readonly withChains: boolean },
+  ): readonly string[] {
+    for (const comparison of comparisons) this.#elements.adoptTime(comparison)
+    this.#elements.makeRoom(observed, this.#sets.definitions)
+    this.#sets.adoptStrays(observed)
+    for (const chains of this.#families) {
+      const unreadable = observed.unreadable?.get(chains.family)
+      if (unreadable) chains.trouble ??= inFamily(chains.family, unreadable)
     }
-    return [...expected].some(([name, size]) => (observed.sets.get(name)?.size ?? 0) < size)
-  }
-
-  #compareSets(observed: ObservedState): string[] {
-    return SETS.flatMap(({ name, form }) => {
-      const set = observed.sets.get(name)
-      if (!set) return [`the set ${name} was gone`]
-      return set.form === form ? [] : [`the set ${name} was of another form`]
-    })
-  }
-
-  #compareChains(observed: ObservedState): readonly string[] {
-    return FAMILIES.flatMap((family) => {
-      if (this.#chainsToWrite.has(family)) return []
-      const wrong = describeChains(this.#rendered![family], observed.chains[family])
-      if (wrong === undefined) return []
-      this.#chainsToWrite.add(family)
-      return [`IPv${family}: ${wrong}`]
-    })
-  }
-
-  #compareElements(observed: ObservedState): Comparison {
-    const seen = new Map<ElementKey, Until>()
-    for (const { name } of SETS) {
-      if (!isListing(name)) readHeld(seen, name, observed.sets.get(name), this.#clock())
-    }
-    const isBusy = (key: ElementKey) =>
-      this.#writtenMeanwhile?.has(key) === true ||
-      this.#urgent.has(key) ||
-      this.#pending.has(key) ||
-      this.#refused.has(key)
-    return compareElements({ wanted: this.#wanted, held: this.#held, seen, isBusy, now: this.#clock() })
-  }
-
-  #adopt({ changed, ended, found }: Comparison): readonly string[] {
-    for (const key of ended) this.#held.delete(key)
-    for (const [key, until] of changed) {
-      if (until === undefined) this.#held.delete(key)
-      else this.#held.set(key, until)
-      this.#pending.add(key)
-    }
+    const sets = this.#sets.describe(observed, 'comparing')
+    const wrong = withChains ? this.#findWrongChains(observed) : []
+    const elements = comparisons.flatMap(({ found }) => found)
+    const found = [...sets, ...wrong.map(({ says }) => says), ...elements]
+    if (found.length === 0 || !this.#mayRepair(found)) return found
+    for (const { chains } of wrong) chains.isDue = true
+    for (const comparison of comparisons) this.#elements.adoptForeign(comparison)
+    if (sets.length > 0) this.#readAnew()
     return found
+  }
+
+  /** What is gone was counted: reading it must not count it again. */
+  #readAnew(): void {
+    this.forget()
+    this.#sets.wereRemoved()
   }
 }
 
-function chainInput({ traffic, limits }: DesiredState): unknown {
+function familyOfSet(name: string): Family {
+  return name.endsWith('4') ? 4 : 6
+}
+
+function inFamily(family: Family, { kind, message, line }: KernelError): KernelError {
+  return new KernelError(kind, `IPv${family}: ${message}`, line)
+}
+
+/** Which prefixes are protected matters to the chains only by there being some. */
+function isSameChainInput(a: DesiredState, b: DesiredState): boolean {
+  const isSame =
+    a.traffic === b.traffic && a.limits === b.limits && a.sizes === b.sizes && a.gateways === b.gateways
+  return isSame || isSameText(chainInput(a), chainInput(b))
+}
+
+function chainInput({ traffic, limits, sizes, gateways }: DesiredState): unknown {
   const { destinations } = traffic
-  return [{ ...traffic, destinations: destinations === 'local' ? 'local' : 'listed' }, limits]
+  return [
+    { ...traffic, destinations: destinations === 'local' ? 'local' : 'listed' },
+    limits,
+    sizes,
+    gateways,
+  ]
 }
 
 function isSameText(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
-}
-
-function takeSome<T>(
-  items: Iterable<T>,
-  amount: number,
-  isRight: (item: T) => boolean = () => true,
-): readonly T[] {
-  const some: T[] = []
-  for (const item of items) {
-    if (isRight(item)) some.push(item)
-    if (some.length === amount) break
-  }
-  return some
 }

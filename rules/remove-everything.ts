@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
+import type { Family } from '../registrar/net/address.ts'
 import { IptablesKernel } from './iptables-kernel.ts'
 import { type Kernel, KernelError } from './kernel.ts'
-import { SETS } from './names.ts'
+import { ASIDE } from './names.ts'
 import { renderRemoval } from './plan-chains.ts'
 
 /** With nf_tables the rules of a transaction let go of their sets a moment after it. */
@@ -9,12 +10,15 @@ const ATTEMPTS = 40
 const PAUSE = 50
 
 /**
- * Takes the jump, the chains and the sets away, in this order, both families. Whatever is not ours stays as it is.
- * Gives the names removed; none the second time. Works without a daemon; close the kernel afterwards.
+ * Takes the jumps, the chains and the sets away, in this order, both families, leftovers of changes that were cut short
+ * included. Whatever is not ours stays as it is. Gives the names removed; none the second time. Works without a
+ * daemon; close the kernel afterwards. Throws `KernelError` where something had to stay, when all else is gone.
  */
 export async function removeEverything(kernel: Kernel): Promise<readonly string[]> {
-  const chains = await removeChains(kernel)
-  return [...chains, ...(await removeSets(kernel))]
+  const { removed, failure } = await removeChains(kernel)
+  const sets = await removeSets(kernel, failure ? failure.families : [])
+  if (failure) throw failure.error
+  return [...removed, ...sets]
 }
 
 /**
@@ -30,7 +34,9 @@ export async function removeFromEveryBackend(): Promise<readonly string[]> {
   for (const iptables of backends) {
     const kernel = new IptablesKernel({ iptables })
     try {
-      removed.push(...(await removeChains(kernel)))
+      const chains = await removeChains(kernel)
+      if (chains.failure) throw chains.failure.error
+      removed.push(...chains.removed)
       await last?.close()
       last = kernel
     } catch (error) {
@@ -55,25 +61,40 @@ async function hasLegacyTables(): Promise<boolean> {
   return false
 }
 
-async function removeChains(kernel: Kernel): Promise<readonly string[]> {
-  const observed = await kernel.observe({ elements: false })
+/** `failure`: the families whose chains are still there, or may be. */
+async function removeChains(kernel: Kernel): Promise<{
+  readonly removed: readonly string[]
+  readonly failure: { readonly families: readonly Family[]; readonly error: KernelError } | undefined
+}> {
+  const observed = await kernel.observe({ elements: [] })
   const removed: string[] = []
-  for (const family of [4, 6] as const) {
+  const failures = new Map(observed.unreadable)
+  for (const family of FAMILIES) {
     const chains = observed.chains[family]
     const text = renderRemoval(chains)
     if (text === undefined) continue
-    await kernel.applyChains(family, text)
-    removed.push(...[...chains.own.keys()].map((name) => `${name} (IPv${family})`))
+    try {
+      await kernel.applyChains(family, text)
+      removed.push(...[...chains.own.keys()].map((name) => `${name} (IPv${family})`))
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error
+      failures.set(family, error)
+    }
   }
-  return removed
+  const [error] = failures.values()
+  return { removed, failure: error && { families: [...failures.keys()], error } }
 }
 
-async function removeSets(kernel: Kernel): Promise<readonly string[]> {
-  const { sets } = await kernel.observe({ elements: false })
-  const names = SETS.filter(({ name }) => sets.has(name)).map(({ name }) => name)
+async function removeSets(kernel: Kernel, except: readonly Family[] = []): Promise<readonly string[]> {
+  const { sets, straySets } = await kernel.observe({ elements: [] })
+  const names = [...sets.keys(), ...straySets].filter(
+    (name) => !except.some((family) => name.replace(ASIDE, '').endsWith(String(family))),
+  )
   await destroySets(kernel, names)
   return names
 }
+
+const FAMILIES = [4, 6] as const
 
 /** Destroys own sets, patiently. No chain may hold them any more. */
 export async function destroySets(kernel: Kernel, names: readonly string[]): Promise<void> {

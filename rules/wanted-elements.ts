@@ -1,35 +1,48 @@
 import type { Prefix } from '../registrar/net/address.ts'
-import type { Block, DesiredState, Suspension } from './desired-state.ts'
+import type { Block, DesiredState, Gateway, Member, Suspension } from './desired-state.ts'
+import { ElementMap } from './element-map.ts'
 import {
   type ElementKey,
   keyOfBlock,
+  keyOfMember,
   keyOfSuspension,
   keysOfAllowed,
   keysOfDestination,
+  keysOfGateway,
+  STRICT_KEYS,
   type Until,
   untilOf,
 } from './elements.ts'
 import { findDifference } from './find-difference.ts'
 
-const NO_PREFIXES: readonly Prefix[] = []
+const STANDS = Number.POSITIVE_INFINITY
 
 /**
  * The elements that are wanted, kept up to date by what differs between one desired state and the next. Lists of
- * ten thousand blocks that differ in one are compared by a walk over equal references, and nothing else is done
- * for the others.
+ * a hundred thousand that differ in one item are compared by a walk over equal references, parts of lanes by one
+ * look each, and nothing else is done for the others.
  */
 export class WantedElements {
-  /** Ends by key. Several where two items mean the same element; the latest counts. */
-  readonly #ends = new Map<ElementKey, Until[]>()
-  #allow: readonly Prefix[] = NO_PREFIXES
-  #destinations: readonly Prefix[] = NO_PREFIXES
-  #blocks: readonly Block[] = []
-  #suspensions: readonly Suspension[] = []
+  /** Ends by key. A list where several items mean the same element; the latest counts. */
+  readonly #ends = new ElementMap<Until | readonly Until[]>()
+  #state: Pick<DesiredState, 'allow' | 'gateways' | 'blocks' | 'suspensions' | 'members' | 'strictUntil'> = {
+    allow: [],
+    gateways: [],
+    blocks: [],
+    suspensions: [],
+    members: [],
+    strictUntil: null,
+  }
+  #destinations: readonly Prefix[] = []
 
   get(key: ElementKey): Until | undefined {
     const ends = this.#ends.get(key)
-    if (ends === undefined) return undefined
-    return ends.length === 1 ? ends[0] : Math.max(...ends)
+    return typeof ends === 'object' ? Math.max(...ends) : ends
+  }
+
+  /** The wanted elements of one set. */
+  keysOf(set: string): IterableIterator<ElementKey> {
+    return this.#ends.of(set).keys()
   }
 
   keys(): IterableIterator<ElementKey> {
@@ -39,28 +52,38 @@ export class WantedElements {
   /** Takes over another desired state. Gives the elements that it says something else about. */
   replace(state: DesiredState): ReadonlySet<ElementKey> {
     const touched = new Set<ElementKey>()
-    const destinations = state.traffic.destinations === 'local' ? NO_PREFIXES : state.traffic.destinations
-    const standing = () => Number.POSITIVE_INFINITY
-    const same = (a: Prefix, b: Prefix) => a === b
-    this.#exchange(this.#allow, state.allow, same, keysOfAllowed, standing, touched)
-    this.#exchange(this.#destinations, destinations, same, keysOfDestination, standing, touched)
-    this.#exchange(this.#blocks, state.blocks, isSameBlock, (block) => [keyOfBlock(block)], untilOf, touched)
+    const before = this.#state
+    const destinations = state.traffic.destinations === 'local' ? [] : state.traffic.destinations
+    const samePrefix = (a: Prefix, b: Prefix) => a === b
+    const stands = () => STANDS
+    this.#exchange(before.allow, state.allow, samePrefix, keysOfAllowed, stands, touched)
+    this.#exchange(this.#destinations, destinations, samePrefix, keysOfDestination, stands, touched)
+    this.#exchange(before.gateways, state.gateways, isSameGateway, keysOfGateway, stands, touched)
+    this.#exchange(before.blocks, state.blocks, isSameBlock, (block) => [keyOfBlock(block)], untilOf, touched)
     this.#exchange(
-      this.#suspensions,
+      before.suspensions,
       state.suspensions,
       isSameSuspension,
       (suspension) => [keyOfSuspension(suspension)],
       untilOf,
       touched,
     )
-    this.#allow = state.allow
+    for (let i = 0; i < Math.max(before.members.length, state.members.length); i++) {
+      const [old, next] = [before.members[i] ?? [], state.members[i] ?? []]
+      this.#exchange(old, next, isSameMember, (member) => [keyOfMember(member)], untilOf, touched)
+    }
+    if (before.strictUntil !== state.strictUntil) {
+      for (const key of STRICT_KEYS) {
+        if (before.strictUntil !== null) this.#remove(key, before.strictUntil, touched)
+        if (state.strictUntil !== null) this.#add(key, state.strictUntil, touched)
+      }
+    }
+    this.#state = state
     this.#destinations = destinations
-    this.#blocks = state.blocks
-    this.#suspensions = state.suspensions
     return touched
   }
 
-  #exchange<T>(
+  #exchange<T extends object | string>(
     before: readonly T[],
     after: readonly T[],
     isSame: (a: T, b: T) => boolean,
@@ -68,35 +91,46 @@ export class WantedElements {
     endOf: (item: T) => Until,
     touched: Set<ElementKey>,
   ): void {
-    const { start, beforeEnd, afterEnd } = findDifference(before, after, isSame)
-    for (let i = start; i < beforeEnd; i++) {
-      for (const key of keysOf(before[i]!)) {
-        this.#remove(key, endOf(before[i]!))
-        touched.add(key)
-      }
-    }
-    for (let i = start; i < afterEnd; i++) {
-      for (const key of keysOf(after[i]!)) {
-        const ends = this.#ends.get(key)
-        if (ends) ends.push(endOf(after[i]!))
-        else this.#ends.set(key, [endOf(after[i]!)])
-        touched.add(key)
-      }
-    }
+    const { removed, added } = findDifference(before, after, isSame)
+    for (const item of removed) for (const key of keysOf(item)) this.#remove(key, endOf(item), touched)
+    for (const item of added) for (const key of keysOf(item)) this.#add(key, endOf(item), touched)
   }
 
-  #remove(key: ElementKey, end: Until): void {
+  #add(key: ElementKey, end: Until, touched: Set<ElementKey>): void {
+    touched.add(key)
     const ends = this.#ends.get(key)
-    if (!ends) return
-    ends.splice(ends.indexOf(end), 1)
-    if (ends.length === 0) this.#ends.delete(key)
+    if (ends === undefined) this.#ends.set(key, end)
+    else this.#ends.set(key, typeof ends === 'object' ? [...ends, end] : [ends, end])
+  }
+
+  #remove(key: ElementKey, end: Until, touched: Set<ElementKey>): void {
+    touched.add(key)
+    const ends = this.#ends.get(key)
+    if (typeof ends !== 'object') {
+      this.#ends.delete(key)
+      return
+    }
+    const left = ends.toSpliced(ends.indexOf(end), 1)
+    this.#ends.set(key, left.length === 1 ? left[0]! : left)
   }
 }
 
 export function isSameBlock(a: Block, b: Block): boolean {
-  return a === b || (a.target === b.target && a.scope === b.scope && a.until === b.until)
+  return (
+    a === b ||
+    (a.target === b.target && a.scope === b.scope && a.sparesProven === b.sparesProven && a.until === b.until)
+  )
 }
 
 function isSameSuspension(a: Suspension, b: Suspension): boolean {
   return a === b || (a.address === b.address && a.port === b.port && a.until === b.until)
+}
+
+/** A gateway's rate is in the chains, not in its elements. */
+function isSameGateway({ prefixes: a }: Gateway, { prefixes: b }: Gateway): boolean {
+  return a === b || (a.length === b.length && a.every((prefix, i) => prefix === b[i]))
+}
+
+function isSameMember(a: Member, b: Member): boolean {
+  return a === b || (a.until === b.until && keyOfMember(a) === keyOfMember(b))
 }

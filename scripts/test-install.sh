@@ -178,6 +178,7 @@ try_install() {
   check_ends 0 'Dashboard: http://127\.0\.0\.1:8560' inside $installer
   grep -A12 '^Interfaces:' "$WORK/root/check.log" || true
   check 'the daemon answers' inside ringfence status
+  check_ends 0 'a daemon answers .* nothing was done' inside ringfence restore
   check 'it found the interface' grep -qE 'interfaces:.*tap0' "$WORK/etc/ringfence/ringfence.yaml"
   check 'it found the port' grep -qE 'udp:.*5080' "$WORK/etc/ringfence/ringfence.yaml"
   check 'a daemon runs' absent no_daemon
@@ -227,6 +228,13 @@ try_install() {
   check_ends 0 'stays as it is' inside $installer
   inside kill -KILL "$(inside cat /run/ringfence/ringfence.pid)"
   check 'rules outlive it' eval 'raw_rules | grep RINGFENCE >/dev/null'
+
+  step "$suite: after a reboot the rules are back before there is a daemon" 'See above.'
+  # What a reboot does to the kernel, as far as it is ours.
+  inside sh -c 'for tables in iptables ip6tables; do $tables -t raw -F; $tables -t raw -X; done; ipset destroy'
+  check 'nothing is left' no_rules
+  check_ends 0 'the rules are in the kernel, with 1 blocks' inside ringfence restore
+  check 'the block is there' eval 'inside ipset list rf-deny4 | grep 198.51.100.7 >/dev/null'
   check_ends 0 'Ringfence is gone, with its configuration' inside $installer --uninstall --purge
   check 'no daemon runs' no_daemon
   check 'no rule is left' no_rules

@@ -27,12 +27,18 @@ readonly PACKAGES=(
   iptables ipset libpcap-dev build-essential python3 tcpdump iproute2 procps ca-certificates
   kamailio baresip-core sip-tester sipsak sipvicious hydra
   netsniff-ng tcpreplay tshark conntrack chromium
+  ufw firewalld nftables python3-nftables dbus-daemon
 )
 
-# Debian starts a service that it installs; a softswitch that nobody asked for must not take port 5060.
+# Debian starts a service that it installs, and again after every boot. A softswitch that nobody asked for must not take
+# port 5060, and a firewall that nobody asked for must not lock anybody out.
+readonly QUIET_SERVICES=(kamailio firewalld ufw)
+
 install_quietly() {
-  local policy=/usr/sbin/policy-rc.d had_kamailio=no
-  ! is_installed kamailio || had_kamailio=yes
+  local policy=/usr/sbin/policy-rc.d service new=()
+  for service in "${QUIET_SERVICES[@]}"; do
+    is_installed "$service" || new+=("$service")
+  done
   if [[ -e $policy ]]; then
     install_packages "$@"
   else
@@ -44,8 +50,10 @@ install_quietly() {
     rm -f "$policy"
     trap - EXIT
   fi
-  if [[ $had_kamailio == no && -d /run/systemd/system ]]; then
-    systemctl disable --quiet kamailio.service || true
+  if [[ -d /run/systemd/system ]]; then
+    for service in "${new[@]}"; do
+      systemctl disable --quiet "$service.service" || true
+    done
   fi
 }
 

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import type { Milliseconds } from '../../registrar/net/time.ts'
 import { askDaemon, type Order } from './client.ts'
 import type { CliDeps } from './deps.ts'
 import { findSocket } from './find-socket.ts'
@@ -39,7 +40,8 @@ export function addCommonOptions(command: Command): void {
 export interface Session {
   readonly deps: CliDeps
   readonly options: CommonOptions
-  ask(order: Order): Promise<unknown>
+  /** `patience`: how long the answer may take, where the daemon has much to do. */
+  ask(order: Order, options?: { readonly patience: Milliseconds }): Promise<unknown>
   /** Writes the answer: as JSON where that is wanted, else in words. */
   show<T>(answer: T, inWords: (answer: T) => string): void
 }
@@ -49,10 +51,10 @@ export function openSession(deps: CliDeps, command: Command): Session {
   return {
     deps,
     options,
-    async ask(order) {
+    async ask(order, patience) {
       const { defaults, caller } = deps
       const socket = await findSocket({ socket: options.socket, configFile: options.config, defaults })
-      return askDaemon({ socket, caller }, order)
+      return askDaemon({ socket, caller, ...patience }, order)
     },
     show(answer, inWords) {
       deps.out(options.json ? jsonLine(answer) : inWords(answer))

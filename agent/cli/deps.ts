@@ -1,4 +1,4 @@
-import type { Clock } from '../../registrar/net/time.ts'
+import type { Clock, Milliseconds } from '../../registrar/net/time.ts'
 import type { Config } from '../config/config.ts'
 
 /** What the commands touch of the world. Heavy parts are loaded only by the command that needs them. */
@@ -14,12 +14,30 @@ export interface CliDeps {
   readonly version: () => string
   /** Asks on the terminal without echo; undefined where there is none. */
   readonly askSecret: ((question: string) => Promise<string>) | undefined
+  /**
+   * Asks on the terminal, with echo; undefined where there is none. Gives what was typed, an empty text where the
+   * terminal was closed or the question broken off, undefined where the time was over.
+   */
+  readonly askLine:
+    | ((question: string, options: { readonly within: Milliseconds }) => Promise<string | undefined>)
+    | undefined
   /** All of standard input, or undefined where it is longer than `limit` bytes. */
   readonly readInput: (limit: number) => Promise<string | undefined>
   readonly runDaemon: (options: { readonly configFile: string }) => Promise<number>
   readonly replayCaptures: (options: ReplayRequest) => Promise<{ readonly exitCode: number }>
   /** Takes every rule and set out of the kernel, without a daemon. Gives the names removed. */
   readonly removeEverything: () => Promise<readonly string[]>
+  /** Puts rules and sets back once, without a daemon; where one answers on the socket nothing is done. */
+  readonly restoreRules: (options: {
+    readonly configFile: string
+    readonly socket: string
+  }) => Promise<Restored>
+}
+
+/** What `ringfence restore` did, in a word and in a sentence. */
+export interface Restored {
+  readonly outcome: 'restored' | 'daemon-runs' | 'observing'
+  readonly says: string
 }
 
 export interface ReplayRequest {

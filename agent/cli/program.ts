@@ -5,9 +5,14 @@ import { allowCommand, allowedCommand, disallowCommand } from './commands/allowl
 import { blockCommand, blockedCommand, unblockCommand } from './commands/blocks.ts'
 import { configCommand } from './commands/config.ts'
 import { explainCommand } from './commands/explain.ts'
+import { planCommand } from './commands/plan.ts'
 import { enforceCommand, offCommand, onCommand, runCommand } from './commands/power.ts'
 import { replayCommand } from './commands/replay.ts'
+import { restoreCommand } from './commands/restore.ts'
 import { statusCommand } from './commands/status.ts'
+import { strictCommand } from './commands/strict.ts'
+import { traceCommand } from './commands/trace.ts'
+import { applyCommand, confirmCommand, revertCommand } from './commands/trial.ts'
 import type { CliDeps } from './deps.ts'
 import { CliFailure, EXIT, EXIT_CODES_HELP } from './outcome.ts'
 import { jsonLine, plainLines } from './terminal.ts'
@@ -46,14 +51,21 @@ export function buildProgram(deps: CliDeps): Command {
     allowCommand,
     disallowCommand,
     explainCommand,
+    traceCommand,
     enforceCommand,
+    strictCommand,
     offCommand,
     onCommand,
     replayCommand,
     configCommand,
+    planCommand,
+    applyCommand,
+    confirmCommand,
+    revertCommand,
     accountCommand,
     bindingsCommand,
     runCommand,
+    restoreCommand,
   ]
   for (const command of commands) program.addCommand(command(deps))
   prepare(program, deps)

@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os'
+import { askLine } from './ask-line.ts'
 import { askSecret } from './ask-secret.ts'
-import type { CliDeps } from './deps.ts'
+import type { CliDeps, Restored } from './deps.ts'
 import { CliFailure, EXIT } from './outcome.ts'
 import { readPackageVersion } from './version.ts'
 
@@ -29,6 +30,11 @@ export function realDeps(): CliDeps {
     askSecret: stdin.isTTY
       ? (question) => askSecret(question, { input: stdin, write: (text) => stderr.write(text) })
       : undefined,
+    // Both ends: a question that nobody can read gets no answer.
+    askLine:
+      stdin.isTTY && stderr.isTTY
+        ? (question, options) => askLine(question, { ...options, input: stdin, output: stderr })
+        : undefined,
     readInput,
     async runDaemon(options) {
       const { runDaemon } = await import('../daemon.ts')
@@ -39,6 +45,7 @@ export function realDeps(): CliDeps {
       return replayCaptures(options)
     },
     removeEverything,
+    restoreRules,
   }
 }
 
@@ -72,5 +79,18 @@ async function removeEverything(): Promise<readonly string[]> {
     if (!(error instanceof KernelError)) throw error
     const exitCode = error.kind === 'not-permitted' ? EXIT.permission : EXIT.failed
     throw new CliFailure(exitCode, error.kind, error.message)
+  }
+}
+
+async function restoreRules(options: {
+  readonly configFile: string
+  readonly socket: string
+}): Promise<Restored> {
+  const { restoreRules: restore, RestoreError } = await import('../restore.ts')
+  try {
+    return await restore({ ...options, clock: Date.now })
+  } catch (error) {
+    if (!(error instanceof RestoreError)) throw error
+    throw new CliFailure(EXIT.failed, error.code, error.message)
   }
 }

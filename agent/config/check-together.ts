@@ -1,4 +1,4 @@
-import { familyOf, splitPrefix } from '../../registrar/net/address.ts'
+import { familyOf, type Prefix, prefixContains, splitPrefix } from '../../registrar/net/address.ts'
 import type { Config, Endpoint } from './config.ts'
 
 /** A complaint about values that are each fine but do not go together. */
@@ -82,6 +82,8 @@ export function checkTogether(config: Config): {
     })
   }
 
+  checkGateways(config, { problems, warnings })
+  checkLimits(config, warnings)
   allow.forEach((prefix, index) => {
     const { length } = splitPrefix(prefix)
     if (length >= (familyOf(prefix) === 4 ? 8 : 19)) return
@@ -103,6 +105,54 @@ export function checkTogether(config: Config): {
     warnings.push({ path: ['limits', 'sip', 'enforce'], message })
   }
   return { problems, warnings }
+}
+
+function checkGateways(
+  { gateways, allow }: Config,
+  { problems, warnings }: { problems: Finding[]; warnings: Finding[] },
+): void {
+  for (const again of repeated(gateways.map(({ name }) => name))) {
+    const path = ['gateways', again.index, 'name']
+    problems.push({ path, message: `the gateway ${again.value} is already on the list` })
+  }
+  const owners = new Map<Prefix, string>()
+  gateways.forEach(({ name, prefixes }, index) => {
+    prefixes.forEach((prefix, at) => {
+      const path = ['gateways', index, 'prefixes', at]
+      const owner = owners.get(prefix)
+      if (owner !== undefined) {
+        const where = owner === name ? 'already on the list' : `also a prefix of the gateway ${owner}`
+        problems.push({ path, message: `${prefix} is ${where}; whose calls would it count?` })
+      }
+      owners.set(prefix, name)
+      const allowed = allow.find((wide) => holds(wide, prefix) || holds(prefix, wide))
+      if (allowed === undefined) return
+      const message = `${allowed} is on the allowlist, which comes first: its calls are not counted for the gateway ${name}`
+      warnings.push({ path, message })
+    })
+  })
+}
+
+/** A wider limit that is lower than a narrower one makes the narrower one useless. */
+function checkLimits({ limits }: Config, warnings: Finding[]): void {
+  const ladders = [
+    { at: ['limits'], rungs: ['register', 'prefix', 'total'], of: limits },
+    { at: ['limits', 'strict'], rungs: ['source', 'prefix', 'total'], of: limits.strict },
+  ]
+  for (const { at, rungs, of } of ladders) {
+    const rates = of as unknown as Readonly<Record<string, { readonly perSecond: number }>>
+    rungs.slice(1).forEach((wide, index) => {
+      const narrow = rungs[index]!
+      if (rates[wide]!.perSecond >= rates[narrow]!.perSecond) return
+      const message = `is lower than ${[...at, narrow].join('.')}: one flooding source takes what many others were to share`
+      warnings.push({ path: [...at, wide, 'perSecond'], message })
+    })
+  }
+}
+
+function holds(wide: Prefix, narrow: Prefix): boolean {
+  const { address, length } = splitPrefix(narrow)
+  return splitPrefix(wide).length <= length && prefixContains(wide, address)
 }
 
 function repeated<T>(values: readonly T[]): { readonly value: T; readonly index: number }[] {

@@ -11,12 +11,41 @@ export interface Config {
     /** `local`: whatever address this host has. Else the addresses behind this gateway. */
     readonly addresses: 'local' | readonly Prefix[]
     readonly ports: { readonly udp: readonly number[]; readonly tcp: readonly number[] }
+    /** `asked`: responses pass from whom the softswitch sent a request to. `any`: from everybody. */
+    readonly responses: 'asked' | 'any'
   }
+  /** Every rate, also those that the file writes a minute, is a second's. */
   readonly limits: {
+    /** REGISTERs of one unknown source (IPv4 address, IPv6 /64), of one /24 or /48, and of all of them. */
     readonly register: RateLimit
+    readonly prefix: RateLimit
+    readonly total: RateLimit
+    /** The same under attack, and of one address and port. */
+    readonly strict: {
+      readonly when: 'auto' | 'always' | 'never'
+      readonly port: RateLimit
+      readonly source: RateLimit
+      readonly prefix: RateLimit
+      readonly total: RateLimit
+    }
+    /** REGISTERs of one proven or answered address and port, of one returning address, of one ignoring source. */
+    readonly proven: RateLimit
+    readonly answered: RateLimit
+    readonly returning: RateLimit
+    readonly ignoring: RateLimit
     /** `enforce: false` only lists who would be limited. */
     readonly sip: RateLimit & { readonly enforce: boolean }
+    readonly ceiling: RateLimit
+    readonly rest: RateLimit
+    /** New TCP connections of one source; how many may stand at once. */
+    readonly connections: RateLimit & {
+      readonly prefix: RateLimit
+      readonly most: 'auto' | 'none' | number
+    }
   }
+  readonly gateways: readonly ConfiguredGateway[]
+  /** How much the kernel may remember; `auto` follows the memory of the host. */
+  readonly kernel: KernelSettings
   readonly policy: {
     /** Consecutive failures before a suspension. */
     readonly registerRetry: number
@@ -55,7 +84,20 @@ export interface Config {
   readonly data: string
 }
 
-/** A token bucket of one source: so many packets a second, after `burst` at once. */
+/** A trunk with its calls a second, from its profile or by number. */
+export interface ConfiguredGateway {
+  readonly name: string
+  readonly prefixes: readonly Prefix[]
+  readonly cps: RateLimit
+}
+
+export interface KernelSettings {
+  readonly elements: 'auto' | number
+  readonly buckets: 'auto' | number
+  readonly seen: 'auto' | number
+}
+
+/** A token bucket: so many packets a second, after `burst` at once. */
 export interface RateLimit {
   readonly perSecond: number
   readonly burst: number

@@ -55,6 +55,17 @@ export function wholeNumber({ from, to }: { from: number; to: number }): z.ZodTy
   )
 }
 
+/** A whole number, or a word that stands for one. */
+export function wholeNumberOr<const T extends string>(
+  words: readonly T[],
+  { from, to }: { from: number; to: number },
+): z.ZodType<T | number, unknown> {
+  return leaf({ expected: `${words.join(', ')} or a whole number from ${from} to ${to}` }, (value) => {
+    const isNumber = Number.isInteger(value) && (value as number) >= from && (value as number) <= to
+    return isNumber || words.includes(value as T) ? { value: value as T | number } : REFUSED
+  })
+}
+
 /** A duration like `10m`, or a bare number of seconds. */
 export function duration({ from, to }: { from: Seconds; to: Seconds }): z.ZodType<Seconds, unknown> {
   const range = `${showDuration(from)} to ${showDuration(to)}`

@@ -3,7 +3,8 @@ import { type Document, LineCounter, parseDocument, visit } from 'yaml'
 import type { z } from 'zod'
 import { hashPassword } from '../../registrar/digest.ts'
 import { checkTogether } from './check-together.ts'
-import type { Config } from './config.ts'
+import type { Config, RateLimit } from './config.ts'
+import { gatewayOf } from './gateways.ts'
 import { at, positionOfKey, positionOfValue } from './locate.ts'
 import { type ConfigProblem, type ConfigReading, ConfigRefused } from './problem.ts'
 import { CONFIG_SCHEMA } from './schema.ts'
@@ -168,11 +169,18 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return current
 }
 
-/** Hashes the passwords, so that the plain ones end here. */
+/** Brings every rate to a second, and hashes the passwords, so that the plain ones end here. */
 function finish(read: z.output<typeof CONFIG_SCHEMA>): Config {
   const { accounts, realm } = read.registrar
+  const { limits } = read
   return {
     ...read,
+    limits: {
+      ...limits,
+      strict: { ...limits.strict, port: aSecond(limits.strict.port) },
+      ignoring: aSecond(limits.ignoring),
+    },
+    gateways: read.gateways.map(gatewayOf),
     registrar: {
       ...read.registrar,
       accounts: accounts.map(({ user, password, ha1 }) => ({
@@ -186,6 +194,10 @@ function finish(read: z.output<typeof CONFIG_SCHEMA>): Config {
       })),
     },
   }
+}
+
+function aSecond({ perMinute, burst }: { perMinute: number; burst: number }): RateLimit {
+  return { perSecond: perMinute / 60, burst }
 }
 
 function sayReadFault(error: unknown): string {

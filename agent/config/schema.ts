@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Prefix } from '../../registrar/net/address.ts'
+import { CPS_PROFILES, type CpsProfile } from './gateways.ts'
 import {
   absolutePath,
   duration,
@@ -11,6 +12,7 @@ import {
   prefix,
   text,
   wholeNumber,
+  wholeNumberOr,
 } from './leaves.ts'
 
 const HOUR = 3_600
@@ -84,6 +86,49 @@ const ACCOUNT = section(ACCOUNT_SHAPE).superRefine(({ password, ha1 }, ctx) => {
 })
 shapes.set(ACCOUNT, ACCOUNT_SHAPE)
 
+/** The kernel's hashlimit counts up to so many a second and at once. */
+const FASTEST = 1_000_000
+
+/** Two keys of a section: packets a second, and how many at once. Of one source by default. */
+function rate(perSecond: number, burst: number, { most = 10_000 }: { readonly most?: number } = {}) {
+  return {
+    perSecond: wholeNumber({ from: 1, to: most }).default(perSecond),
+    burst: wholeNumber({ from: 1, to: most }).default(burst),
+  }
+}
+
+/** The same for a limit so low that it is written a minute. */
+function slowRate(perMinute: number, burst: number) {
+  return {
+    perMinute: wholeNumber({ from: 1, to: 60_000 }).default(perMinute),
+    burst: wholeNumber({ from: 1, to: 10_000 }).default(burst),
+  }
+}
+
+const PROFILES = Object.keys(CPS_PROFILES) as CpsProfile[]
+
+const GATEWAY_SHAPE = {
+  name: text({
+    expected: 'a name of 1 to 20 lower case letters, digits and dashes, for example carrier-1',
+    pattern: /^[a-z0-9-]{1,20}$/,
+  }),
+  prefixes: someOf(
+    prefix(),
+    'a list of the addresses and prefixes of the gateway, for example [198.51.100.0/28]',
+  ),
+  profile: oneOf(...PROFILES).optional(),
+  cps: wholeNumber({ from: 1, to: 100_000 }).optional(),
+  burst: wholeNumber({ from: 1, to: FASTEST }).optional(),
+}
+
+const GATEWAY = section(GATEWAY_SHAPE).superRefine(({ profile, cps }, ctx) => {
+  if ((profile === undefined) !== (cps === undefined)) return
+  const expected = 'a gateway with either profile: small-office (or another one) or cps: 20'
+  const why = cps === undefined ? 'it has neither' : 'it has both'
+  ctx.addIssue({ code: 'custom', message: expected, params: { expected, why, secret: false } })
+})
+shapes.set(GATEWAY, GATEWAY_SHAPE)
+
 const protectedAddresses: z.ZodType<'local' | Prefix[], unknown> = z.unknown().transform((value, ctx) => {
   if (value === 'local') return value
   const expected =
@@ -110,17 +155,37 @@ export const CONFIG_SCHEMA = section({
       udp: listOf(port()).default([5060]),
       tcp: listOf(port()).default([5060]),
     }),
+    responses: oneOf('asked', 'any').default('asked'),
   }),
   limits: section({
-    register: section({
-      perSecond: wholeNumber({ from: 1, to: 10_000 }).default(5),
-      burst: wholeNumber({ from: 1, to: 10_000 }).default(10),
+    register: section(rate(5, 10)),
+    prefix: section(rate(100, 200, { most: FASTEST })),
+    total: section(rate(2_000, 4_000, { most: FASTEST })),
+    strict: section({
+      when: oneOf('auto', 'always', 'never').default('auto'),
+      port: section(slowRate(6, 6)),
+      source: section(rate(5, 10)),
+      prefix: section(rate(100, 200, { most: FASTEST })),
+      total: section(rate(1_500, 1_500, { most: FASTEST })),
     }),
-    sip: section({
-      perSecond: wholeNumber({ from: 1, to: 10_000 }).default(20),
-      burst: wholeNumber({ from: 1, to: 10_000 }).default(50),
-      enforce: flag().default(false),
+    proven: section(rate(10, 50)),
+    answered: section(rate(2, 5)),
+    returning: section(rate(5, 20)),
+    ignoring: section(slowRate(6, 2)),
+    sip: section({ ...rate(20, 50), enforce: flag().default(false) }),
+    ceiling: section(rate(2_000, 4_000, { most: FASTEST })),
+    rest: section(rate(1_000, 2_000, { most: FASTEST })),
+    connections: section({
+      ...rate(5, 20),
+      prefix: section(rate(50, 100, { most: FASTEST })),
+      most: wholeNumberOr(['auto', 'none'], { from: 1, to: 100_000 }).default('auto'),
     }),
+  }),
+  gateways: listOf(GATEWAY),
+  kernel: section({
+    elements: wholeNumberOr(['auto'], { from: 1_000, to: 4_000_000 }).default('auto'),
+    buckets: wholeNumberOr(['auto'], { from: 1_000, to: 1_048_576 }).default('auto'),
+    seen: wholeNumberOr(['auto'], { from: 1_000, to: 10_000_000 }).default('auto'),
   }),
   policy: section({
     registerRetry: wholeNumber({ from: 1, to: 1_000 }).default(6),

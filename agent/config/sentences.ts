@@ -52,8 +52,10 @@ function sayUnknownKey(path: readonly PropertyKey[], name: string): string {
   const shown =
     isSecretPlace(path) && near === undefined ? 'unknown key, not shown here' : `unknown key ${quoted(name)}`
   if (near !== undefined) return `${shown}; did you mean ${quoted(near)}?`
-  const home = isSecretPlace(path) ? undefined : homesOf(name)[0]
-  if (home !== undefined) {
+  const homes = isSecretPlace(path) ? [] : homesOf(name)
+  const home = homes[0]
+  // A key of many sections, as `perSecond`, was more likely meant to be one of this section.
+  if (home !== undefined && homes.length < 3) {
     return `${shown} here; it belongs ${home === '' ? 'at the top, without indentation' : `under ${quoted(home)}`}`
   }
   return `${shown}; expected one of ${listed(known, 'or')}`

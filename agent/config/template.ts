@@ -24,18 +24,104 @@ protect:
   ports:
     udp: [${udpPorts.join(', ')}]
     tcp: [${tcpPorts.join(', ')}]
+  # asked: a SIP response passes freely only from an address that the softswitch lately sent a request to. any: from
+  # everybody, for a host that does not see the softswitch's own requests.
+  responses: asked
 
-# Packets a second of one source that is not yet known to be good, and how many at once before that counts.
+# Packets a second, and how many at once before that counts. Each kind of source has buckets of its own, so that a
+# flood of one kind leaves the others alone.
 limits:
+  # REGISTERs of one source that nothing is known of (an IPv4 address, an IPv6 /64) …
   register:
     perSecond: 5
     burst: 10
+  # … of all such sources in one /24 (IPv6: /48) …
+  prefix:
+    perSecond: 100
+    burst: 200
+  # … and of all of them together: what is left of what the softswitch can do.
+  total:
+    perSecond: 2000
+    burst: 4000
+  # The same under attack. Then an address and port is served from its second packet on, so that forged sources,
+  # which do not come back, get nothing.
+  strict:
+    # auto: while unknown sources are over limits.total, and a minute longer. Or always, or never.
+    # While it runs: ringfence strict on, off or auto
+    when: auto
+    # One address and port that is not proven. A minute, not a second: an honest phone needs two packets.
+    port:
+      perMinute: 6
+      burst: 6
+    source:
+      perSecond: 5
+      burst: 10
+    prefix:
+      perSecond: 100
+      burst: 200
+    total:
+      perSecond: 1500
+      burst: 1500
+  # One address and port from which an account registered lately.
+  proven:
+    perSecond: 10
+    burst: 50
+  # One address and port that answered a challenge within the last minute.
+  answered:
+    perSecond: 2
+    burst: 5
+  # One address that somebody registered from within a week. With over 5 accounts behind it 4 times as much, with
+  # over 50 accounts 20 times.
+  returning:
+    perSecond: 5
+    burst: 20
+  # One source that was challenged several times and never answered.
+  ignoring:
+    perMinute: 6
+    burst: 2
   # SIP other than REGISTER. It can hurt trunks that never register, so it only lists whom it would limit until
   # \`ringfence enforce sip\`, or enforce: true here.
   sip:
     perSecond: 20
     burst: 50
     enforce: false
+  # What is trusted but could be forged: a prefix on the allowlist, a gateway's requests inside calls, a peer that the
+  # softswitch sent a request to.
+  ceiling:
+    perSecond: 2000
+    burst: 4000
+  # What nobody asked for, of everybody together: keepalives of unknown sources, stray responses.
+  rest:
+    perSecond: 1000
+    burst: 2000
+  # New TCP connections of one source, and of a /24 (IPv6: /48). Established ones are never touched.
+  connections:
+    perSecond: 5
+    burst: 20
+    prefix:
+      perSecond: 50
+      burst: 100
+    # How many may stand at once of one source: a number, or none. Counting them switches the kernel's connection
+    # tracking on for everything on this host, every RTP stream included; so auto counts (100) only where something
+    # else uses connection tracking already.
+    most: auto
+
+# Trunks, limited by calls a second (INVITE and REGISTER together) and by nothing that unknown sources can fill.
+# VOS3000: CPS limit of a mapping gateway
+#   - { name: carrier-1, prefixes: [198.51.100.0/28], profile: wholesale }
+#   - { name: office, prefixes: [203.0.113.7, '2001:db8:7::/64'], cps: 30, burst: 60 }
+# Profiles: single-phone 5, small-office 20, call-center 80, wholesale 150, reseller 50. burst: twice the cps.
+gateways: []
+
+# How much the kernel may remember. auto follows the memory of this host: when all is full, elements, buckets and
+# seen take a 64th of it each (at least 65536, 65536 and 100000 entries). The memory is taken only as they fill.
+kernel:
+  # Entries of each list: blocks, suspensions, proven phones.
+  elements: auto
+  # Sources in each table of limits; at most 1048576.
+  buckets: auto
+  # First packets that are remembered for 5 s under attack.
+  seen: auto
 
 policy:
   # Consecutive failed registrations before a suspension; a success resets the count.

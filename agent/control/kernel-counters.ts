@@ -11,8 +11,10 @@ export interface ReadCounters {
   readonly at: EpochMilliseconds
   readonly value: KernelCounters
   readonly drops: DropIndex
-  /** Packets that were dropped by blocks, suspensions and the REGISTER limit. */
-  readonly dropped: number
+  /** REGISTERs (and what cannot be told from one) that were dropped. */
+  readonly registers: number
+  /** Packets whose drops, many at once, are an attack: all but those of a gateway that is busy. */
+  readonly suspicious: number
 }
 
 /** The kernel's counters as they were read last, however many ask for them. */
@@ -49,13 +51,15 @@ export class CounterReader {
     const begun = performance.now()
     const value = await this.#engine.counters().catch(() => undefined)
     if (!value) return
-    const { blocks, suspensions, registerLimit } = value.dropped
+    const { blocks, suspensions, registerLimit, firstPackets, full, gateways } = value.dropped
+    const all = Object.values(value.dropped).reduce((sum, packets) => sum + packets, 0)
     this.#cost = performance.now() - begun
     this.#latest = {
       at: this.#clock(),
       value,
       drops: indexDrops(value),
-      dropped: blocks + suspensions + registerLimit,
+      registers: blocks + suspensions + registerLimit + firstPackets + full,
+      suspicious: all - gateways,
     }
     this.#onRead(this.#latest)
   }

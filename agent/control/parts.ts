@@ -1,9 +1,17 @@
-import type { AccountView, BindingView, StatusSnapshot } from '../../dashboard/api/control-plane.ts'
-import type { Address } from '../../registrar/net/address.ts'
+import type {
+  AccountView,
+  BindingView,
+  StatusSnapshot,
+  StrictView,
+} from '../../dashboard/api/control-plane.ts'
+import type { Address, Source } from '../../registrar/net/address.ts'
 import type { Clock } from '../../registrar/net/time.ts'
-import type { RulesEngine } from '../../rules/engine.ts'
+import type { DesiredState } from '../../rules/desired-state.ts'
+import type { RulesEngine, RulesLog } from '../../rules/engine.ts'
+import type { HeldByKernel } from '../../rules/trace/trace.ts'
 import type { Config } from '../config/config.ts'
 import type { Decisions } from '../decide/decisions.ts'
+import type { LaneCounts } from '../decide/lanes.ts'
 import type { HostFigures } from '../host/host-figures.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { SourceKnowledge } from '../sensor/messages.ts'
@@ -48,6 +56,20 @@ export interface DaemonParts {
   /** Whether the SIP limit drops; and the change of it, which is kept over a restart. */
   readonly sipEnforced: () => boolean
   readonly setSipEnforced: (enforced: boolean) => void
+  /** Which limits decide about unknown sources; and the operator's order, which is kept over a restart. */
+  readonly strict: () => StrictView
+  readonly setStrict: (order: StrictView['order']) => void
+  /** How many sources each lane has. */
+  readonly lanes: () => LaneCounts
+  /** What the kernel should hold now, and what it should hold under another configuration. */
+  readonly desired: () => DesiredState
+  readonly desiredUnder: (config: Config) => DesiredState
+  /** Which of the sets that the kernel fills by itself hold a source; null where the kernel cannot be asked. */
+  readonly heldByKernel: (source: Source) => Promise<HeldByKernel | null>
+  /** The configuration file; and another configuration put in force, in memory alone. */
+  readonly configFile: string
+  readonly reconfigure: (config: Config) => void
+  readonly log: RulesLog
   /** Takes every rule and set out of the kernel; gives their names. */
   readonly removeRules: () => Promise<readonly string[]>
   /** What an observing daemon would have done, newest last; empty when it enforces. */

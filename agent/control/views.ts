@@ -1,7 +1,9 @@
 import type { DecisionView, VerdictView } from '../../dashboard/api/control-plane.ts'
 import { type Prefix, showPrefix, showSource } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
+import type { Block } from '../../rules/desired-state.ts'
 import type { Counted, KernelCounters } from '../../rules/status.ts'
+import { OPERATOR } from '../decide/kernel-items.ts'
 import type { Decision, VerdictEntry } from '../journal/entries.ts'
 
 /** Packets that the kernel dropped for each target, by the key that `decisionView` asks with. */
@@ -10,7 +12,7 @@ export type DropIndex = ReadonlyMap<string, Counted>
 export function indexDrops(counters: KernelCounters): DropIndex {
   const index = new Map<string, Counted>()
   for (const { block, packets, bytes } of counters.blocks) {
-    index.set(`${block.scope} ${block.target}`, { packets, bytes })
+    index.set(blockKey(block), { packets, bytes })
   }
   for (const { suspension, packets, bytes } of counters.suspensions) {
     index.set(`${suspension.address} ${suspension.port}`, { packets, bytes })
@@ -21,7 +23,9 @@ export function indexDrops(counters: KernelCounters): DropIndex {
 export function decisionView(decision: Decision, now: EpochMilliseconds, drops?: DropIndex): DecisionView {
   const { target } = decision
   const counted = drops?.get(
-    target.kind === 'prefix' ? `${decision.scope} ${target.prefix}` : `${target.address} ${target.port}`,
+    target.kind === 'prefix'
+      ? blockKey({ target: target.prefix, scope: decision.scope, sparesProven: decision.by !== OPERATOR })
+      : `${target.address} ${target.port}`,
   )
   return {
     id: decision.id,
@@ -38,6 +42,11 @@ export function decisionView(decision: Decision, now: EpochMilliseconds, drops?:
     packetsDropped: counted?.packets ?? null,
     bytesDropped: counted?.bytes ?? null,
   }
+}
+
+/** The operator's block and a verdict's of one target stand beside each other. */
+function blockKey({ target, scope, sparesProven }: Pick<Block, 'target' | 'scope' | 'sparesProven'>): string {
+  return `${scope} ${sparesProven ? 'but the proven' : 'all'} ${target}`
 }
 
 /** `203.0.113.7`, `203.0.113.0/24`, `203.0.113.7:5062`, `[2001:db8::1]:5062`. */

@@ -1,3 +1,4 @@
+import { ExpiryWheel, type Timed } from '../../registrar/expiry-wheel.ts'
 import {
   type Address,
   type Prefix,
@@ -5,30 +6,38 @@ import {
   prefixOfAddress,
   type Source,
   sourcePrefixOf,
+  splitPrefix,
 } from '../../registrar/net/address.ts'
 import type { Clock, EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { Block, Suspension } from '../../rules/desired-state.ts'
 import type { Verdict } from '../detect/verdict.ts'
 import type { AllowEntry, Decision, DecisionTarget, NewDecision } from '../journal/entries.ts'
 import { type Journal, JournalError } from '../journal/journal.ts'
+import { KernelItems, OPERATOR } from './kernel-items.ts'
+import { Spared, type SparedFrom, type SparedLists } from './spared.ts'
 
-/** As many as the kernel's sets hold by default. The operator's own orders are never refused for it. */
-const MOST_DECISIONS = 60_000
+/** One standing decision, with what the kernel should hold for it. */
+interface Standing extends Timed {
+  decision: Decision
+}
 
 export interface DecisionsOptions {
   readonly journal: Journal
   readonly clock: Clock
-  /** The allowlist of the configuration file. */
-  readonly configuredAllow: readonly Prefix[]
-  /** Something that the kernel should hold has changed. */
-  readonly onChange: () => void
+  readonly configured: SparedLists
+  /** The host's own addresses, of now. */
+  readonly ownAddresses: () => Iterable<Address>
+  /** As many verdicts stand at once as the kernel's sets hold. The operator's own orders are never refused for it. */
+  readonly capacity: number
+  /** Something that the kernel should hold has changed; `soon`: by a verdict, of which there may be thousands. */
+  readonly onChange: (when: 'now' | 'soon') => void
 }
 
 /** What became of a verdict. */
 export type Decided =
   | { readonly kind: 'made'; readonly decision: Decision }
   | { readonly kind: 'extended'; readonly decision: Decision }
-  | { readonly kind: 'none'; readonly why: 'informs-only' | 'allowed' | 'stands-already' | 'full' }
+  | { readonly kind: 'none'; readonly why: 'informs-only' | 'stands-already' | 'full' | SparedFrom }
 
 /**
  * The decisions that stand: what is blocked or suspended, until when, by whom, and who is never to be. Every
@@ -40,18 +49,22 @@ export class Decisions {
   /** Changes that the journal could not take: they stand, but do not outlive a restart. */
   journalFailures = 0
   readonly #options: DecisionsOptions
-  readonly #standing = new Map<string, Decision>()
-  /** What the kernel should block, by scope and prefix; an unchanged block stays the same object. */
-  readonly #blocks = new Map<string, Block>()
+  readonly #standing = new Map<string, Standing>()
+  readonly #wheel = new ExpiryWheel<Standing>()
+  readonly #kernel = new KernelItems()
+  #capacity: number
+  #blockCount = 0
   #operatorAllow: readonly AllowEntry[]
-  #configuredAllow: readonly Prefix[]
-  #nextExpiry: EpochMilliseconds = 0
+  #configured: SparedLists
+  #spared: Spared
   #nextUnwrittenId = -1
 
   constructor(options: DecisionsOptions) {
     this.#options = options
-    this.#configuredAllow = options.configuredAllow
+    this.#capacity = options.capacity
+    this.#configured = options.configured
     this.#operatorAllow = options.journal.listAllow()
+    this.#spared = this.#listSpared()
     for (const decision of [...options.journal.standingDecisions(options.clock())].reverse())
       this.#put(decision)
   }
@@ -59,7 +72,7 @@ export class Decisions {
   /** Newest first; those that ran out are gone. */
   standing(): Decision[] {
     this.#expire()
-    return [...this.#standing.values()].reverse()
+    return [...this.#standing.values()].map(({ decision }) => decision).reverse()
   }
 
   get size(): number {
@@ -70,9 +83,7 @@ export class Decisions {
   /** How many of each kind stand. */
   get counts(): { readonly blocks: number; readonly suspensions: number } {
     this.#expire()
-    let blocks = 0
-    for (const { kind } of this.#standing.values()) if (kind === 'block') blocks++
-    return { blocks, suspensions: this.#standing.size - blocks }
+    return { blocks: this.#blockCount, suspensions: this.#standing.size - this.#blockCount }
   }
 
   /** Decisions that touch this address: on itself, its /64, a prefix around it, or one of its ports. */
@@ -83,86 +94,104 @@ export class Decisions {
   }
 
   isAllowed(address: Address): boolean {
-    return this.allowedPrefixes().some((prefix) => prefixContains(prefix, address))
+    return this.#spared.allows(address)
   }
 
-  allowedPrefixes(): Prefix[] {
-    return [...new Set([...this.#configuredAllow, ...this.#operatorAllow.map((entry) => entry.target)])]
+  /** The operator's list with that of the configuration, or of another one. */
+  allowedPrefixes(configured: readonly Prefix[] = this.#configured.allow): Prefix[] {
+    return [...new Set([...configured, ...this.#operatorAllow.map((entry) => entry.target)])]
   }
 
   get configuredAllow(): readonly Prefix[] {
-    return this.#configuredAllow
+    return this.#configured.allow
   }
 
   get operatorAllow(): readonly AllowEntry[] {
     return this.#operatorAllow
   }
 
-  /** A reloaded configuration file brings its own list. */
-  configure(allow: readonly Prefix[]): void {
-    this.#configuredAllow = allow
-    this.#options.onChange()
+  /** A reloaded configuration file brings its own lists. */
+  configure(configured: SparedLists, { capacity }: { readonly capacity: number }): void {
+    this.#configured = configured
+    this.#capacity = capacity
+    this.#spared = this.#listSpared()
+    this.#options.onChange('now')
+  }
+
+  /** Why the operator may not block a target, in one sentence; undefined where he may. Asked before `order`. */
+  refusalOfOrder(target: Prefix): string | undefined {
+    return this.#spared.fromOrder(target)
   }
 
   decide(verdict: Verdict): Decided {
     if (verdict.action === 'limit') return { kind: 'none', why: 'informs-only' }
-    if (this.isAllowed(verdict.address)) return { kind: 'none', why: 'allowed' }
     const until = verdict.time + verdict.duration * 1000
     const target: DecisionTarget =
       verdict.port === null
         ? { kind: 'prefix', prefix: sourcePrefixOf(verdict.address) }
         : { kind: 'source', address: verdict.address, port: verdict.port }
+    const sparedFrom = this.#spared.fromVerdict(target, verdict.address)
+    if (sparedFrom !== undefined) return { kind: 'none', why: sparedFrom }
     const kind = verdict.action === 'block' ? 'block' : 'suspend'
     this.#expire()
-    const known = this.#standing.get(keyOf({ kind, target, scope: verdict.scope }))
+    const { scope, name: by } = verdict
+    const ordered = this.#find({ kind, target, scope, by: OPERATOR })
+    if (ordered && outlasts(ordered.until, until)) return { kind: 'none', why: 'stands-already' }
+    const known = this.#find({ kind, target, scope, by })
     if (known) {
-      if (known.until === null || known.until >= until) return { kind: 'none', why: 'stands-already' }
+      if (outlasts(known.until, until)) return { kind: 'none', why: 'stands-already' }
       this.#write(() => this.#options.journal.extendDecision(known.id, until))
       const extended = { ...known, until }
-      this.#keep(extended)
+      this.#put(extended)
+      this.#options.onChange('soon')
       return { kind: 'extended', decision: extended }
     }
-    if (this.#standing.size >= MOST_DECISIONS) {
+    if (this.#standing.size >= this.#capacity) {
       this.refusedFull++
       return { kind: 'none', why: 'full' }
     }
     const decision = this.#record({
       kind,
       target,
-      scope: verdict.scope,
+      scope,
       since: verdict.time,
       until,
-      by: verdict.name,
+      by,
       who: null,
       grade: verdict.grade,
       reason: verdict.reason,
       evidence: verdict.evidence,
     })
+    this.#options.onChange('soon')
     return { kind: 'made', decision }
   }
 
-  /** The operator's word: scope sip, everything on the SIP ports. Replaces an earlier one on the same target. */
+  /**
+   * The operator's word: scope sip, everything on the SIP ports. Replaces an earlier one on the same target. What
+   * `refusalOfOrder` refuses must not come here.
+   */
   order(order: { target: Prefix; until: EpochMilliseconds | null; reason: string; who: string }): Decision {
-    const known = this.#standing.get(
-      keyOf({ kind: 'block', target: { kind: 'prefix', prefix: order.target }, scope: 'sip' }),
-    )
+    const target: DecisionTarget = { kind: 'prefix', prefix: order.target }
+    const known = this.#find({ kind: 'block', target, scope: 'sip', by: OPERATOR })
     if (known) {
       this.#write(() =>
         this.#options.journal.endDecision(known.id, { at: this.#options.clock(), by: order.who }),
       )
     }
-    return this.#record({
+    const decision = this.#record({
       kind: 'block',
-      target: { kind: 'prefix', prefix: order.target },
+      target,
       scope: 'sip',
       since: this.#options.clock(),
       until: order.until,
-      by: 'operator',
+      by: OPERATOR,
       who: order.who,
       grade: null,
       reason: order.reason,
       evidence: {},
     })
+    this.#options.onChange('now')
+    return decision
   }
 
   /** Takes back what stands on exactly this target; for a single address its suspended ports too. */
@@ -179,41 +208,49 @@ export class Decisions {
   /** Puts a target on the operator's allowlist; what stands against addresses in it is taken back. */
   allow(entry: AllowEntry): Decision[] {
     this.#options.journal.addAllow(entry)
-    this.#operatorAllow = this.#options.journal.listAllow()
+    this.#readAllowed()
     const lifted = this.#end(
       ({ target }) =>
         target.kind === 'source'
           ? prefixContains(entry.target, target.address)
-          : target.prefix === entry.target || prefixContains(entry.target, addressOf(target.prefix)),
+          : target.prefix === entry.target ||
+            prefixContains(entry.target, splitPrefix(target.prefix).address),
       entry.who,
     )
-    this.#options.onChange()
+    this.#options.onChange('now')
     return lifted
   }
 
   disallow(target: Prefix): AllowEntry | undefined {
     const removed = this.#options.journal.removeAllow(target)
-    this.#operatorAllow = this.#options.journal.listAllow()
-    if (removed) this.#options.onChange()
+    this.#readAllowed()
+    if (removed) this.#options.onChange('now')
     return removed
   }
 
   /** The blocks that the kernel should hold. A suspension of a whole source is a block of scope register. */
-  blocks(): Block[] {
+  blocks(): readonly Block[] {
     this.#expire()
-    return [...this.#blocks.values()]
+    return this.#kernel.blocks()
   }
 
   /** The suspended ports that the kernel should hold. */
-  suspensions(): Suspension[] {
+  suspensions(): readonly Suspension[] {
     this.#expire()
-    const suspensions: Suspension[] = []
-    for (const { target, until } of this.#standing.values()) {
-      if (target.kind === 'source' && until !== null) {
-        suspensions.push({ address: target.address, port: target.port, until })
-      }
-    }
-    return suspensions
+    return this.#kernel.suspensions()
+  }
+
+  #readAllowed(): void {
+    this.#operatorAllow = this.#options.journal.listAllow()
+    this.#spared = this.#listSpared()
+  }
+
+  #listSpared(): Spared {
+    return new Spared({ ...this.#configured, allow: this.allowedPrefixes() }, this.#options.ownAddresses)
+  }
+
+  #find(what: Identity): Decision | undefined {
+    return this.#standing.get(keyOf(what))?.decision
   }
 
   #record(decision: NewDecision): Decision {
@@ -223,56 +260,45 @@ export class Decisions {
       endedAt: null,
       endedBy: null,
     }
-    this.#keep(recorded)
+    this.#put(recorded)
     return recorded
   }
 
-  #keep(decision: Decision): void {
-    this.#put(decision)
-    this.#options.onChange()
-  }
-
   #put(decision: Decision): void {
-    this.#standing.set(keyOf(decision), decision)
-    if (decision.until !== null) this.#nextExpiry = Math.min(this.#nextExpiry, decision.until)
-    this.#updateBlock(decision)
+    const key = keyOf(decision)
+    let standing = this.#standing.get(key)
+    if (standing) standing.decision = decision
+    else {
+      standing = { decision, dueSecond: undefined }
+      this.#standing.set(key, standing)
+      if (decision.kind === 'block') this.#blockCount++
+    }
+    if (decision.until === null) this.#wheel.drop(standing)
+    else this.#wheel.note(standing, decision.until)
+    this.#kernel.put(decision)
   }
 
-  #delete(key: string, decision: Decision): void {
-    this.#standing.delete(key)
-    this.#updateBlock(decision)
-  }
-
-  /** The kernel's block of this target lasts as long as the longest decision that asks for it. */
-  #updateBlock({ target, scope }: Decision): void {
-    if (target.kind !== 'prefix') return
-    const asking = (['block', 'suspend'] as const)
-      .map((kind) => this.#standing.get(keyOf({ kind, target, scope })))
-      .filter((decision) => decision !== undefined)
-    const key = `${scope} ${target.prefix}`
-    const [first, second] = asking
-    if (!first) {
-      this.#blocks.delete(key)
-      return
-    }
-    const until = second ? later(first.until, second.until) : first.until
-    if (this.#blocks.get(key)?.until !== until || !this.#blocks.has(key)) {
-      this.#blocks.set(key, { target: target.prefix, scope, until })
-    }
+  #delete(standing: Standing): void {
+    const { decision } = standing
+    this.#wheel.drop(standing)
+    this.#standing.delete(keyOf(decision))
+    if (decision.kind === 'block') this.#blockCount--
+    this.#kernel.delete(decision)
   }
 
   #end(isMeant: (decision: Decision) => boolean, who: string): Decision[] {
     this.#expire()
     const ended: Decision[] = []
-    for (const [key, decision] of this.#standing) {
+    for (const standing of this.#standing.values()) {
+      const { decision } = standing
       if (!isMeant(decision)) continue
       this.#write(() =>
         this.#options.journal.endDecision(decision.id, { at: this.#options.clock(), by: who }),
       )
-      this.#delete(key, decision)
+      this.#delete(standing)
       ended.push(decision)
     }
-    if (ended.length > 0) this.#options.onChange()
+    if (ended.length > 0) this.#options.onChange('now')
     return ended
   }
 
@@ -289,25 +315,23 @@ export class Decisions {
 
   #expire(): void {
     const now = this.#options.clock()
-    if (now < this.#nextExpiry) return
-    this.#nextExpiry = Number.POSITIVE_INFINITY
-    for (const [key, decision] of this.#standing) {
-      if (decision.until === null) continue
-      if (decision.until <= now) this.#delete(key, decision)
-      else this.#nextExpiry = Math.min(this.#nextExpiry, decision.until)
+    for (const standing of this.#wheel.turn(now)) {
+      const { until } = standing.decision
+      if (until !== null && until <= now) this.#delete(standing)
+      else if (until !== null) this.#wheel.note(standing, until)
     }
   }
 }
 
+/** What tells one decision from another: the operator's and a verdict's on one target stand beside each other. */
+type Identity = Pick<NewDecision, 'kind' | 'target' | 'scope' | 'by'>
+
+function keyOf({ kind, target, scope, by }: Identity): string {
+  const what = target.kind === 'prefix' ? target.prefix : `${target.address} ${target.port}`
+  return `${by === OPERATOR ? 'ordered ' : ''}${kind} ${scope} ${what}`
+}
+
 /** Null is for ever. */
-function later(a: EpochMilliseconds | null, b: EpochMilliseconds | null): EpochMilliseconds | null {
-  return a === null || b === null ? null : Math.max(a, b)
-}
-
-function keyOf({ kind, target, scope }: Pick<NewDecision, 'kind' | 'target' | 'scope'>): string {
-  return `${kind} ${scope} ${target.kind === 'prefix' ? target.prefix : `${target.address} ${target.port}`}`
-}
-
-function addressOf(prefix: Prefix): Address {
-  return prefix.slice(0, prefix.indexOf('/')) as Address
+function outlasts(standing: EpochMilliseconds | null, until: EpochMilliseconds): boolean {
+  return standing === null || standing >= until
 }

@@ -1,5 +1,5 @@
-import { type Address, type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
-import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import { type Address, type Prefix, type Source, sourcePrefixOf } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type {
   ExchangeEnded,
   ExchangeOutcome,
@@ -10,11 +10,12 @@ import type {
 import { DistinctCount } from './distinct-count.ts'
 import { FailureLadder } from './failures.ts'
 import { judgeFlood } from './flood.ts'
+import type { LaneEvidence } from './lane-evidence.ts'
+import { EXPIRY_GRACE, LaneWitness, type LaneWitnessOptions } from './lane-witness.ts'
+import { PrefixSet } from './prefix-set.ts'
 import { NEVER, remember, type SourceRecord, SourceTable } from './source-table.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
 
-/** Phones refresh late; a binding counts as live a little beyond what was granted. */
-const EXPIRY_GRACE: Milliseconds = 60_000
 /** From so many REGISTERs in a window on, accounts are counted. */
 const BUSY = 20
 
@@ -29,6 +30,14 @@ export interface DetectorOptions {
   readonly onVerdict: (verdict: Verdict) => void
   /** A source registered, and its registration lasts until then. */
   readonly onSuccess?: (source: Prefix, until: EpochMilliseconds) => void
+  /** Something puts a source in a lane of its own, or takes it out of one. */
+  readonly onLane?: (evidence: LaneEvidence) => void
+  readonly lanes?: LaneWitnessOptions
+}
+
+const NO_LANES: LaneWitnessOptions = {
+  unknownPerSecond: Number.POSITIVE_INFINITY,
+  trusted: new PrefixSet([]),
 }
 
 export interface Totals {
@@ -55,6 +64,7 @@ export class Detector {
     malformed: 0,
   }
   readonly sources: SourceTable
+  readonly lanes: LaneWitness
   readonly #ladder: FailureLadder
   readonly #policy: DetectionPolicy
   readonly #options: DetectorOptions
@@ -67,6 +77,7 @@ export class Detector {
       windowSeconds: options.policy.flood.within,
     })
     this.#ladder = new FailureLadder(options.policy)
+    this.lanes = new LaneWitness(options.lanes ?? NO_LANES, options.onLane ?? (() => {}))
   }
 
   observe(observation: Observation): void {
@@ -88,6 +99,11 @@ export class Detector {
         this.#malformed(observation)
         return
     }
+  }
+
+  /** Something on a SIP port that is no SIP: the kernel cannot tell it from a REGISTER. */
+  stray({ address }: Source, time: EpochMilliseconds): void {
+    this.lanes.unknown(this.sources.seen(address, time), address, time)
   }
 
   /**
@@ -121,7 +137,8 @@ export class Detector {
     const record = this.sources.seen(seen.source.address, seen.time)
     record.registers++
     if (seen.answersOwnNonce) record.lastOwnNonce = seen.time
-    if (seen.answersChallenge) record.lastChallengeAnswered = seen.time
+    if (seen.answersChallenge || seen.answersSentNonce) record.lastChallengeAnswered = seen.time
+    this.lanes.register(record, seen)
     // Most sources of a flood are seen once, and the others say the same again and again.
     if (record.registers > 1 && (record.registers < 64 || record.registers % 64 === 0)) remember(record, seen)
     this.#count(record, seen)
@@ -138,6 +155,7 @@ export class Detector {
     const record = this.sources.seen(seen.source.address, seen.time)
     record.malformed++
     record.registers++
+    this.lanes.unknown(record, seen.source.address, seen.time)
     this.#count(record, { time: seen.time, account: '' })
   }
 
@@ -162,11 +180,13 @@ export class Detector {
       case 'challenge':
         this.totals.challenges++
         record.challenges++
+        this.lanes.challenged(record, ended)
         return
       case 'success': {
         this.totals.successes++
         record.successes++
         record.lastSuccess = ended.time
+        this.lanes.succeeded(record, ended)
         const { time, grantedExpires } = ended
         const until = grantedExpires > 0 ? time + grantedExpires * 1000 + EXPIRY_GRACE : undefined
         if (until !== undefined) {

@@ -35,6 +35,13 @@ export interface SourceRecord {
   answersWhileOver: number
   /** About how many accounts it spoke for lately; kept once it is busy. */
   phones: DistinctCount | undefined
+  /** Challenges over UDP in a row that nobody answered, and when the first and the last of them came. */
+  unanswered: number
+  unansweredSince: EpochMilliseconds
+  lastUnanswered: EpochMilliseconds
+  /** REGISTERs of it that counted as those of an unknown source, in the second that began then. */
+  unknownInSecond: number
+  unknownSecond: number
   lastVerdictAt: EpochMilliseconds
   /** When its flood was last found to deserve a block. */
   lastFloodBlockAt: EpochMilliseconds
@@ -123,6 +130,11 @@ export class SourceTable {
       overSince: 0,
       answersWhileOver: 0,
       phones: undefined,
+      unanswered: 0,
+      unansweredSince: 0,
+      lastUnanswered: NEVER,
+      unknownInSecond: 0,
+      unknownSecond: 0,
       lastVerdictAt: NEVER,
       lastFloodBlockAt: NEVER,
       accounts: NOBODY,

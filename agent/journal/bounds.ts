@@ -9,6 +9,8 @@ export interface JournalBounds {
   readonly pastDecisions: { readonly rows: number; readonly age: Milliseconds }
   readonly audit: { readonly rows: number; readonly age: Milliseconds }
   readonly knownSources: { readonly rows: number }
+  /** Of each lane; `age`: of returning sources. */
+  readonly lanes: { readonly rows: number; readonly age: Milliseconds }
   /** Of the database file; its write-ahead log comes on top. */
   readonly fileBytes: number
 }
@@ -18,6 +20,8 @@ export const DEFAULT_BOUNDS: JournalBounds = {
   pastDecisions: { rows: 100_000, age: 90 * DAY },
   audit: { rows: 100_000, age: 365 * DAY },
   knownSources: { rows: 500_000 },
+  // As many as the kernel's sets hold at most.
+  lanes: { rows: 1_048_576, age: 8 * DAY },
   fileBytes: 1024 * 1024 * 1024,
 }
 

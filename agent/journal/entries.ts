@@ -69,3 +69,18 @@ export interface KnownSource {
   readonly at: EpochMilliseconds
   readonly until: EpochMilliseconds
 }
+
+/** An account that is registered from an address and port, over UDP, until a moment. */
+export interface ProvenEntry {
+  readonly account: string
+  readonly address: Address
+  readonly port: number
+  readonly until: EpochMilliseconds
+}
+
+/** A source from which so many accounts registered within the last days, last at the moment `at`. */
+export interface ReturningEntry {
+  readonly source: Prefix
+  readonly at: EpochMilliseconds
+  readonly accounts: number
+}

@@ -1,6 +1,15 @@
 import type { Address, Prefix } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
-import type { AllowEntry, AuditEntry, Decision, KnownSource, NewDecision, VerdictEntry } from './entries.ts'
+import type {
+  AllowEntry,
+  AuditEntry,
+  Decision,
+  KnownSource,
+  NewDecision,
+  ProvenEntry,
+  ReturningEntry,
+  VerdictEntry,
+} from './entries.ts'
 
 /**
  * What the daemon remembers over a restart. Every method is synchronous, bounded in time (a locked database is
@@ -44,6 +53,15 @@ export interface Journal {
   ): void
   /** Sources with a success at or after `since`, newest first, those still held back included. */
   knownSources(since: EpochMilliseconds): readonly KnownSource[]
+
+  /** Held back and written in batches, as the other changes of lanes. */
+  rememberProven(entry: ProvenEntry): void
+  forgetProven(entry: Omit<ProvenEntry, 'until'>): void
+  /** Those that last beyond `now`; what ends first comes first. */
+  provenEntries(now: EpochMilliseconds): readonly ProvenEntry[]
+  rememberReturning(entry: ReturningEntry): void
+  /** Returning sources with a success at or after `since`, oldest first. */
+  returningEntries(since: EpochMilliseconds): readonly ReturningEntry[]
 
   /** Writes what is held back. */
   flush(): void

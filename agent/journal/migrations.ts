@@ -62,6 +62,25 @@ const STEPS: readonly string[] = [
   -- Holds whole rows, so that all sources since a moment are read in one sweep.
   CREATE INDEX known_sources_at ON known_sources (at, until);
   `,
+  `
+  CREATE TABLE proven (
+    account TEXT NOT NULL,
+    address TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    until REAL NOT NULL,
+    PRIMARY KEY (account, address, port)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX proven_until ON proven (until);
+
+  CREATE TABLE returning_sources (
+    source TEXT PRIMARY KEY,
+    at REAL NOT NULL,
+    accounts INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX returning_sources_at ON returning_sources (at);
+  -- How many accounts were behind a known source was not kept before.
+  INSERT INTO returning_sources SELECT source, at, 1 FROM known_sources;
+  `,
 ]
 
 export const SCHEMA_VERSION = STEPS.length

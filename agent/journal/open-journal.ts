@@ -7,6 +7,7 @@ import { decisionsTable } from './decisions.ts'
 import { guarded, journalErrorOf } from './guard.ts'
 import { type Journal, JournalError } from './journal.ts'
 import { knownSourcesTable } from './known-sources.ts'
+import { laneTables } from './lanes.ts'
 import { migrate } from './migrations.ts'
 import { auditTable, operatorTables } from './small-tables.ts'
 import { verdictsTable } from './verdicts.ts'
@@ -91,21 +92,25 @@ function tablesOf(database: Database, bounds: JournalBounds): Journal {
   const { tidyDecisions, ...decisions } = decisionsTable(database, bounds.pastDecisions)
   const { tidyVerdicts, flushVerdicts, ...verdicts } = verdictsTable(database, bounds.verdicts)
   const { tidyKnownSources, ...sources } = knownSourcesTable(database, bounds.knownSources)
+  const { tidyLanes, flushLanes, ...lanes } = laneTables(database, bounds.lanes)
   const { tidyAudit, ...audit } = auditTable(database, bounds.audit)
   const flush = () => {
     flushVerdicts()
     sources.flush()
+    flushLanes()
   }
   return {
     ...decisions,
     ...verdicts,
     ...sources,
+    ...lanes,
     ...audit,
     ...operatorTables(database),
     flush,
     tidy(now) {
       flush()
-      const removed = tidyDecisions(now) + tidyVerdicts(now) + tidyKnownSources() + tidyAudit(now)
+      const removed =
+        tidyDecisions(now) + tidyVerdicts(now) + tidyKnownSources() + tidyLanes(now) + tidyAudit(now)
       return { removed }
     },
     close() {

@@ -12,9 +12,11 @@ import {
   readGrantedExpires,
   readIssued,
   readTransaction,
+  removesBindings,
   type TransactionFields,
 } from './register-fields.ts'
 import { SeenRegister } from './seen-register.ts'
+import { SentNonces } from './sent-nonces.ts'
 
 /** A transaction is over after 32 s (64 × T1, RFC 3261 section 17.1.2.2). */
 const TRANSACTION_LIFETIME: Milliseconds = 32_000
@@ -36,10 +38,11 @@ interface Transaction {
   /** The nonces that its credentials use; empty for a bare REGISTER. */
   readonly nonces: readonly string[]
   readonly provesPath: boolean
+  readonly removes: boolean
   ended: boolean
 }
 
-const NO_ANSWER = { answersOwnNonce: false, answersChallenge: false }
+const NO_ANSWER = { answersOwnNonce: false, answersChallenge: false, answersSentNonce: false }
 
 /** A SIP message as it was seen between two ends. */
 export interface SeenMessage {
@@ -56,6 +59,7 @@ export interface SeenMessage {
  */
 export class Exchanges {
   readonly nonces = new IssuedNonces()
+  readonly #sent = new SentNonces()
   readonly #transactions: BoundedMap<string, Transaction>
 
   constructor({ mostTransactions = MOST_TRANSACTIONS }: { mostTransactions?: number } = {}) {
@@ -91,6 +95,7 @@ export class Exchanges {
     const nonces = answers.map(({ nonce }) => nonce)
     const answersOwnNonce = nonces.some((nonce) => this.nonces.provesPath(nonce, source.address))
     const answersChallenge = nonces.some((nonce) => this.nonces.wasIssuedTo(nonce, source.address))
+    const answersSentNonce = nonces.some((nonce) => this.#sent.wasSentTo(nonce, source))
     const transaction = readTransaction(request)
     if (transaction) {
       const key = keyOf(seen.transport, source.address, transaction)
@@ -104,16 +109,17 @@ export class Exchanges {
           nonces,
           attempt,
           answersOwnNonce,
+          removes: removesBindings(request),
         })
       }
     }
-    return new SeenRegister(seen, request, { answersOwnNonce, answersChallenge })
+    return new SeenRegister(seen, request, { answersOwnNonce, answersChallenge, answersSentNonce })
   }
 
   #begin(
     key: string,
     { time, transport }: SeenMessage,
-    of: Pick<Transaction, 'to' | 'username' | 'nonces' | 'attempt'> & {
+    of: Pick<Transaction, 'to' | 'username' | 'nonces' | 'attempt' | 'removes'> & {
       client: Source
       answersOwnNonce: boolean
     },
@@ -129,6 +135,7 @@ export class Exchanges {
       attempt: of.attempt,
       // A TCP handshake needs the answers to arrive, which a forger's never do.
       provesPath: transport === 'tcp' || of.answersOwnNonce,
+      removes: of.removes,
       ended: false,
     }
     this.#transactions.set(key, transaction)
@@ -140,7 +147,10 @@ export class Exchanges {
     if (transaction?.method !== 'REGISTER') return undefined
     const client = seen.destination
     const challenges = response.status === 401 || response.status === 407 ? readIssued(response) : []
-    for (const { nonce } of challenges) this.nonces.issued(nonce, client.address, seen.time)
+    for (const { nonce } of challenges) {
+      this.nonces.issued(nonce, client.address, seen.time)
+      this.#sent.sent(nonce, client)
+    }
     if (response.status < 200) return undefined
     const key = keyOf(seen.transport, client.address, transaction)
     const known =
@@ -152,6 +162,7 @@ export class Exchanges {
         nonces: [],
         attempt: '',
         answersOwnNonce: false,
+        removes: false,
       })
     if (known.ended) return undefined
     known.ended = true
@@ -162,7 +173,8 @@ export class Exchanges {
     let grade: Grade = known.provesPath ? 'path' : 'packet'
     let grantedExpires: Seconds = 0
     if (outcome === 'success') {
-      grantedExpires = readGrantedExpires(response)
+      // The answer to a removal lists the bindings of the account's other phones.
+      grantedExpires = known.removes ? 0 : readGrantedExpires(response)
       for (const nonce of known.nonces) this.nonces.succeeded(nonce, user)
       if (known.provesPath && known.nonces.length > 0) grade = 'account'
     }
@@ -177,6 +189,7 @@ export class Exchanges {
       outcome,
       status: response.status,
       grade,
+      withCredentials: known.nonces.length > 0,
       grantedExpires,
     }
   }

@@ -24,6 +24,8 @@ export interface RegisterSeen {
   readonly answersOwnNonce: boolean
   /** It answers a challenge that was sent to this address, maybe to others too. */
   readonly answersChallenge: boolean
+  /** It answers the challenge that was sent last to this very address and port. */
+  readonly answersSentNonce: boolean
 }
 
 /**
@@ -53,6 +55,8 @@ export interface ExchangeEnded {
   readonly outcome: ExchangeOutcome
   readonly status: number
   readonly grade: Grade
+  /** The REGISTER carried credentials. */
+  readonly withCredentials: boolean
   /** For a success: the longest lifetime that the answer grants; 0 where bindings were removed. */
   readonly grantedExpires: Seconds
 }

@@ -119,6 +119,21 @@ export function readGrantedExpires(response: SipResponse): Seconds {
   return longest
 }
 
+/** Whether a REGISTER removes bindings and makes none (RFC 3261 section 10.2.2). */
+export function removesBindings(request: SipRequest): boolean {
+  const written = request.all('contact')
+  if (written.length === 0) return false
+  const general = readExpires(request.first('expires'))
+  const isZero = general.ok && general.value === 0
+  // Reading contacts costs more than the rest; most REGISTERs show at a glance that they remove none.
+  if (!isZero && !written.some((contact) => contact === '*' || /expires\s{0,4}=\s{0,4}0/i.test(contact)))
+    return false
+  const contacts = readContacts(written)
+  if (!contacts.ok) return isZero
+  if (contacts.value.kind === 'all') return true
+  return contacts.value.contacts.every(({ expires }) => (expires ?? (isZero ? 0 : USUAL_EXPIRES)) === 0)
+}
+
 function headersOf(message: SipMessage, ...names: readonly [string, string]): readonly string[] {
   const [own, proxy] = names
   const values = message.all(own)

@@ -18,19 +18,21 @@ export class SeenRegister implements RegisterSeen {
   readonly transport: Transport
   readonly answersOwnNonce: boolean
   readonly answersChallenge: boolean
+  readonly answersSentNonce: boolean
   readonly #request: SipRequest
   #account: string | undefined
 
   constructor(
     { time, source, transport }: SeenMessage,
     request: SipRequest,
-    facts: Pick<RegisterSeen, 'answersOwnNonce' | 'answersChallenge'>,
+    facts: Pick<RegisterSeen, 'answersOwnNonce' | 'answersChallenge' | 'answersSentNonce'>,
   ) {
     this.time = time
     this.source = source
     this.transport = transport
     this.answersOwnNonce = facts.answersOwnNonce
     this.answersChallenge = facts.answersChallenge
+    this.answersSentNonce = facts.answersSentNonce
     this.#request = request
   }
 

@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { type Address, type Prefix, parseAddress, prefixContains } from '../../registrar/net/address.ts'
-import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import type { Milliseconds } from '../../registrar/net/time.ts'
 
 const REFRESH: Milliseconds = 2_000
 
@@ -12,20 +12,26 @@ export function protectedAddresses(destinations: 'local' | readonly Prefix[]): (
   if (destinations !== 'local') {
     return (address) => destinations.some((prefix) => prefixContains(prefix, address))
   }
-  let known = new Set<string>()
-  let readAt: EpochMilliseconds = Number.NEGATIVE_INFINITY
-  return (address) => {
+  const addresses = localAddresses()
+  return (address) => addresses().has(address)
+}
+
+/** This host's addresses, of the last two seconds. */
+export function localAddresses(): () => ReadonlySet<Address> {
+  let known: ReadonlySet<Address> = new Set()
+  let readAt: Milliseconds = Number.NEGATIVE_INFINITY
+  return () => {
     const now = performance.now()
     if (now - readAt > REFRESH) {
       known = readLocalAddresses()
       readAt = now
     }
-    return known.has(address)
+    return known
   }
 }
 
-function readLocalAddresses(): Set<string> {
-  const addresses = new Set<string>()
+function readLocalAddresses(): Set<Address> {
+  const addresses = new Set<Address>()
   for (const entries of Object.values(networkInterfaces())) {
     for (const { address } of entries ?? []) {
       const normal = parseAddress(address.split('%', 1)[0]!)

@@ -19,6 +19,9 @@ process.on('message', (message: ToSensor) => {
     case 'pardon':
       sensor?.pardon(message.address)
       return
+    case 'lanes':
+      sensor?.configureLanes(message.lanes)
+      return
   }
 })
 

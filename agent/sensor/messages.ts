@@ -2,6 +2,7 @@ import type { Address, Prefix } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { Totals } from '../detect/detector.ts'
 import type { DetectionPolicy, Verdict } from '../detect/verdict.ts'
+import type { LaneReport } from './lane-batch.ts'
 
 /** What the sensor is told at its start. */
 export interface SensorSettings {
@@ -16,6 +17,15 @@ export interface SensorSettings {
   readonly registrarPorts: readonly number[]
   /** Sources that registered before: their moment, and until when that lasts. */
   readonly known: readonly KnownSuccess[]
+  readonly lanes: LaneSettings
+}
+
+/** What the kernel's limits say about sources; may change while the sensor runs. */
+export interface LaneSettings {
+  /** REGISTERs a second of one unknown source that the kernel lets through. */
+  readonly unknownPerSecond: number
+  /** The allowlist and the gateways: never unknown. */
+  readonly trusted: readonly Prefix[]
 }
 
 export interface KnownSuccess {
@@ -28,6 +38,7 @@ export type ToSensor =
   | { readonly type: 'start'; readonly settings: SensorSettings }
   | { readonly type: 'explain'; readonly id: number; readonly address: Address }
   | { readonly type: 'pardon'; readonly address: Address }
+  | { readonly type: 'lanes'; readonly lanes: LaneSettings }
 
 /** What the sensor knows of one source. */
 export interface SourceKnowledge {
@@ -55,6 +66,11 @@ export interface SensorSummary extends Totals {
   readonly framesLost: number
   readonly sourcesTracked: number
   readonly sourcesLetGo: number
+  /**
+   * REGISTERs (and what the kernel cannot tell from one) of sources that are in no lane of their own, each source
+   * counted up to its own limit.
+   */
+  readonly unknownRegisters: number
   readonly captures: readonly CaptureSummary[]
 }
 
@@ -69,5 +85,6 @@ export interface CaptureSummary {
 export type FromSensor =
   | { readonly type: 'verdict'; readonly verdict: Verdict }
   | { readonly type: 'summary'; readonly summary: SensorSummary }
+  | ({ readonly type: 'lanes' } & LaneReport)
   | { readonly type: 'successes'; readonly successes: readonly KnownSuccess[] }
   | { readonly type: 'explained'; readonly id: number; readonly knowledge: SourceKnowledge | null }

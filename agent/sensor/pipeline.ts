@@ -21,7 +21,12 @@ export interface PipelineOptions {
   /** Asked before a REGISTER over UDP is read: whether it is counted already and need not be. */
   readonly countFlood?: (address: Address, time: EpochMilliseconds) => boolean
   readonly onObservation: (observation: Observation) => void
+  /** A datagram to a protected port that is no SIP and too long for a keepalive. */
+  readonly onStray?: (source: Source, time: EpochMilliseconds) => void
 }
+
+/** The bytes of payload up to which the kernel takes a datagram for a keepalive. */
+const KEEPALIVE_PAYLOAD = 39
 
 /** The packet's way from a frame to observations, the same for a live capture and for a file. */
 export class Pipeline {
@@ -72,13 +77,18 @@ export class Pipeline {
     if (countFlood && startsWithRegister(payload) && this.#isServed(source, destination)) {
       if (countFlood(source, time)) return
     }
-    this.#reading(
-      datagram.time,
-      'udp',
-      { address: datagram.source, port: datagram.sourcePort },
-      { address: datagram.destination, port: datagram.destinationPort },
-      readSipMessage(datagram.payload),
-    )
+    const from = { address: source, port: datagram.sourcePort }
+    const to = { address: destination, port: datagram.destinationPort }
+    const reading = readSipMessage(payload)
+    if (reading.kind === 'not-sip') this.#stray(datagram, from)
+    else this.#reading(time, 'udp', from, to, reading)
+  }
+
+  #stray({ payload, destination, destinationPort, time }: UdpDatagram, from: Source): void {
+    const { ports, onStray } = this.#options
+    if (!onStray || payload.length <= KEEPALIVE_PAYLOAD) return
+    if (ports !== 'any' && !ports.udp.has(destinationPort)) return
+    if (this.#isServed(from.address, destination)) onStray(from, time)
   }
 
   #reading(

@@ -2,7 +2,7 @@ import { extname } from 'node:path'
 import type { Address } from '../../registrar/net/address.ts'
 import { KeptChild } from '../kept-child.ts'
 import { Questions } from '../questions.ts'
-import type { FromSensor, SensorSettings, SourceKnowledge, ToSensor } from './messages.ts'
+import type { FromSensor, LaneSettings, SensorSettings, SourceKnowledge, ToSensor } from './messages.ts'
 
 export interface SensorProcessOptions {
   /** Read anew at every start. */
@@ -49,6 +49,11 @@ export class SensorProcess {
 
   pardon(address: Address): void {
     this.#child.tell({ type: 'pardon', address })
+  }
+
+  /** What the kernel's limits say about sources has changed. */
+  configureLanes(lanes: LaneSettings): void {
+    this.#child.tell({ type: 'lanes', lanes })
   }
 
   /** Ends the present sensor and starts one with the settings of now. */

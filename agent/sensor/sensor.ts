@@ -2,8 +2,11 @@ import type { Address, Prefix } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import { LiveCapture } from '../capture/live.ts'
 import { Detector, type Totals } from '../detect/detector.ts'
+import type { LaneWitnessOptions } from '../detect/lane-witness.ts'
+import { PrefixSet } from '../detect/prefix-set.ts'
+import { LaneBatch } from './lane-batch.ts'
 import { protectedAddresses } from './local-addresses.ts'
-import type { FromSensor, KnownSuccess, SensorSettings, SourceKnowledge } from './messages.ts'
+import type { FromSensor, KnownSuccess, LaneSettings, SensorSettings, SourceKnowledge } from './messages.ts'
 import { Pipeline } from './pipeline.ts'
 
 const SUMMARY_INTERVAL: Milliseconds = 1_000
@@ -23,10 +26,11 @@ export class Sensor {
   readonly #detector: Detector
   readonly #pipeline: Pipeline
   readonly #captures: WatchedInterface[]
+  readonly #lanes: LaneBatch
   readonly #successes = new Map<Prefix, KnownSuccess>()
   #timer: NodeJS.Timeout | undefined
   #summarisedAt = performance.now()
-  #before: Totals & { frames: number } = {
+  #before: Totals & { frames: number; unknownRegisters: number } = {
     registers: 0,
     sipMessages: 0,
     challenges: 0,
@@ -34,15 +38,22 @@ export class Sensor {
     failures: 0,
     malformed: 0,
     frames: 0,
+    unknownRegisters: 0,
   }
 
   constructor({ settings, send }: { settings: SensorSettings; send: (message: FromSensor) => void }) {
     this.#send = send
+    this.#lanes = new LaneBatch({
+      clock: () => performance.now(),
+      report: (report) => send({ type: 'lanes', ...report }),
+    })
     this.#detector = new Detector({
       policy: settings.policy,
       judgedElsewhere: (port) => settings.registrarPorts.includes(port),
       onVerdict: (verdict) => send({ type: 'verdict', verdict }),
       onSuccess: (source, until) => this.#succeeded(source, until),
+      onLane: (evidence) => this.#lanes.add(evidence),
+      lanes: witnessOptions(settings.lanes),
     })
     for (const { source, at, until } of settings.known) this.#detector.sources.known(source, at, until)
     this.#pipeline = new Pipeline({
@@ -50,6 +61,7 @@ export class Sensor {
       isProtected: protectedAddresses(settings.destinations),
       countFlood: (address, time) => this.#detector.countFlood(address, time),
       onObservation: (observation) => this.#detector.observe(observation),
+      onStray: (source, time) => this.#detector.stray(source, time),
     })
     this.#captures = settings.interfaces.map((name) => this.#watch(name, settings))
   }
@@ -63,6 +75,7 @@ export class Sensor {
     clearInterval(this.#timer)
     this.#timer = undefined
     await Promise.all(this.#captures.map(({ capture }) => capture.stop()))
+    this.#lanes.flush()
     this.#summarise()
   }
 
@@ -88,6 +101,10 @@ export class Sensor {
 
   pardon(address: Address): void {
     this.#detector.pardon(address)
+  }
+
+  configureLanes(lanes: LaneSettings): void {
+    this.#detector.lanes.configure(witnessOptions(lanes))
   }
 
   #watch(name: string, { engine, udpPorts, tcpPorts }: SensorSettings): WatchedInterface {
@@ -123,7 +140,11 @@ export class Sensor {
     const now = performance.now()
     const seconds = (now - this.#summarisedAt) / 1000
     this.#summarisedAt = now
-    const after = { ...this.#detector.totals, frames: this.#pipeline.frames }
+    const after = {
+      ...this.#detector.totals,
+      frames: this.#pipeline.frames,
+      unknownRegisters: this.#detector.lanes.unknownRegisters,
+    }
     const before = this.#before
     this.#before = after
     this.#send({
@@ -138,6 +159,7 @@ export class Sensor {
         successes: after.successes - before.successes,
         failures: after.failures - before.failures,
         malformed: after.malformed - before.malformed,
+        unknownRegisters: after.unknownRegisters - before.unknownRegisters,
         framesLost: this.#captures.reduce((sum, { lost }) => sum + lost, 0),
         sourcesTracked: this.#detector.sources.size,
         sourcesLetGo: this.#detector.sources.letGo,
@@ -150,4 +172,8 @@ export class Sensor {
       },
     })
   }
+}
+
+function witnessOptions({ unknownPerSecond, trusted }: LaneSettings): LaneWitnessOptions {
+  return { unknownPerSecond, trusted: new PrefixSet(trusted) }
 }

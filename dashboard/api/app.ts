@@ -7,6 +7,7 @@ import { answerOf, type ErrorAnswer } from './errors.ts'
 import { LIVE_PACE, type LivePace, openLiveHub } from './live.ts'
 import { addRoutes } from './routes.ts'
 import { openWebDoor, type WebDoor } from './web-door.ts'
+import { addWhatIfRoutes } from './what-if-routes.ts'
 
 /** The door for programs on this host: the permissions of the socket say who may come in. */
 export interface SocketDoor {
@@ -35,7 +36,10 @@ declare module 'fastify' {
   }
 }
 
-/** The API on one door, ready to listen. Both doors have the same routes; only the web door has a login and a page. */
+/**
+ * The API on one door, ready to listen. Only the web door has a login and a page; only the socket's takes
+ * configurations, which hold passwords and are the business of whoever may write the file.
+ */
 export async function buildApi(options: ApiOptions): Promise<FastifyInstance> {
   const app = Fastify({
     ...(options.log ? { loggerInstance: options.log } : { logger: false }),
@@ -79,7 +83,14 @@ export async function buildApi(options: ApiOptions): Promise<FastifyInstance> {
       request.caller = readCaller(request.headers['x-ringfence-by'])
     })
   }
-  await app.register(async (api) => addRoutes(api, { plane: options.plane, hub }), { prefix: '/api/v1' })
+  const { plane, door } = options
+  await app.register(
+    async (api) => {
+      addRoutes(api, { plane, hub })
+      if (door.kind === 'socket') addWhatIfRoutes(api, { plane })
+    },
+    { prefix: '/api/v1' },
+  )
   await app.ready()
   return app
 }

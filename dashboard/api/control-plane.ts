@@ -1,4 +1,13 @@
 import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
+import type {
+  AppliedView,
+  ApplyOrder,
+  CandidateText,
+  PlanView,
+  TraceOrder,
+  TraceView,
+  TrialView,
+} from './what-if.ts'
 
 /**
  * What the dashboard and the command line may see and do. Plain JSON values only: the agent implements this, the
@@ -9,7 +18,7 @@ export interface ControlPlane {
   /** Blocks and suspensions that stand now, newest first. */
   blocked(): Promise<readonly DecisionView[]>
   /** Blocks an address or prefix with scope `sip`, by the operator's word. */
-  block(order: BlockOrder): Promise<DecisionView>
+  block(order: BlockOrder): Promise<DecisionView & Noted>
   /** Takes back every block and suspension of exactly this target. */
   unblock(order: TargetOrder): Promise<{ readonly removed: readonly DecisionView[] }>
   /** Puts a target on the operator's allowlist (and takes back blocks of it). */
@@ -21,10 +30,22 @@ export interface ControlPlane {
   enforceSip(order: {
     readonly enforced: boolean
     readonly by: string
-  }): Promise<{ readonly enforced: boolean }>
+  }): Promise<{ readonly enforced: boolean } & Noted>
   /** Takes every rule and set out of the kernel and keeps them out until `on` or a restart. */
   off(order: { readonly by: string }): Promise<{ readonly removed: readonly string[] }>
-  on(order: { readonly by: string }): Promise<void>
+  on(order: { readonly by: string }): Promise<Noted>
+  /** Has the strict limits decide, or not, or as the attack asks for it. Survives a restart. */
+  strict(order: { readonly order: StrictView['order']; readonly by: string }): Promise<StrictView & Noted>
+  /** Brings a candidate configuration in: for good, or on trial until `confirm`. A bad one changes nothing. */
+  apply(order: ApplyOrder): Promise<AppliedView>
+  /** Keeps the configuration that is on trial: it is written over the configuration file. */
+  confirm(order: { readonly by: string }): Promise<AppliedView>
+  /** Takes the configuration that is on trial back before its time. */
+  revert(order: { readonly by: string }): Promise<{ readonly reverted: string }>
+  /** What a configuration would change; without a candidate, the configuration file as it is on disk. */
+  plan(candidate?: CandidateText): Promise<PlanView>
+  /** What the rules would do with an imaginary packet. */
+  trace(packet: TraceOrder): Promise<TraceView>
   /** Registrar accounts and bindings; empty where the registrar is off. */
   accounts(): Promise<readonly AccountView[]>
   addAccount(order: {
@@ -38,14 +59,22 @@ export interface ControlPlane {
   watch(listener: (snapshot: LiveSnapshot) => void): () => void
 }
 
-/** A refused order: bad input or an impossible wish. The message is one sentence that says what to do. */
+/**
+ * A refused order: bad input or an impossible wish. The message is one sentence that says what to do; of a bad
+ * configuration a line a problem.
+ */
 export class OrderRefused extends Error {
-  readonly code: 'bad-input' | 'not-found' | 'conflict' | 'unavailable'
+  readonly code: 'bad-input' | 'bad-config' | 'not-found' | 'conflict' | 'unavailable'
   constructor(code: OrderRefused['code'], message: string) {
     super(message)
     this.name = 'OrderRefused'
     this.code = code
   }
+}
+
+/** An order that was taken while nothing can come of it says so here, as a sentence; else null. */
+export interface Noted {
+  readonly notice: string | null
 }
 
 export interface TargetOrder {
@@ -125,6 +154,8 @@ export interface LiveSnapshot {
   readonly rates: RatePoint
   readonly blocked: readonly DecisionView[]
   readonly blockedTotal: number
+  /** The configuration that is on trial; null where none is. */
+  readonly trial: TrialView | null
 }
 
 export interface StatusSnapshot {
@@ -154,17 +185,34 @@ export interface StatusSnapshot {
     readonly detail: string
   }
   readonly rules: {
-    readonly state: 'applied' | 'pending' | 'observing' | 'off' | 'failing'
+    readonly state: 'applied' | 'pending' | 'observing' | 'off' | 'failing' | 'contested'
     readonly backend: string
     readonly lastAppliedAt: EpochMilliseconds | null
     readonly pendingChanges: number
     readonly lastError: string | null
     /** Foreign changes (a flush, a deleted set) that were put right. */
     readonly repairs: number
+    /** What was found last, e.g. `IPv4: the jump from PREROUTING was gone`; null where nothing ever was. */
+    readonly lastRepair: string | null
+    /** While another program keeps changing what is ours: when the next repair is tried. */
+    readonly contestedUntil: EpochMilliseconds | null
+    /** Sets and tables that take nothing new, each as a sentence that says what that means. */
+    readonly full: readonly string[]
+    /** Since when REGISTERs are seen and no rule counts them, as a sentence with likely causes; null where all is well. */
+    readonly notInPath: string | null
+    /** Packets to protected ports since the daemon began. */
+    readonly judged: { readonly udp: number; readonly tcp: number }
+    /** Packets dropped since the daemon began, by what dropped them (`DropCause` of the rules); causes without any too. */
+    readonly dropped: Readonly<Record<string, number>>
     readonly registerPacketsDropped: number
     /** What would have been done, newest last (observe mode). */
     readonly wouldHaveDone: readonly string[]
   }
+  readonly strict: StrictView
+  readonly lanes: LanesView
+  readonly gateways: readonly GatewayView[]
+  /** The configuration that is on trial; null where none is. */
+  readonly trial: TrialView | null
   readonly limits: {
     readonly register: { readonly perSecond: number; readonly burst: number }
     readonly sip: { readonly perSecond: number; readonly burst: number; readonly enforced: boolean }
@@ -181,6 +229,34 @@ export interface StatusSnapshot {
   }
 }
 
+/** Which limits decide about unknown sources. */
+export interface StrictView {
+  readonly state: 'peace' | 'strict'
+  readonly since: EpochMilliseconds
+  /** In one sentence. */
+  readonly why: string
+  /** What the operator ordered; `auto` leaves it to the detector. */
+  readonly order: 'auto' | 'on' | 'off'
+}
+
+/** How many addresses and ports are proven and answered, how many sources returning and ignoring. */
+export interface LanesView {
+  readonly proven: number
+  readonly answered: number
+  readonly returning: number
+  readonly ignoring: number
+  /** Members that had to go because a bound was reached, by which. */
+  readonly letGo: Readonly<Record<string, number>>
+}
+
+export interface GatewayView {
+  readonly name: string
+  readonly prefixes: readonly string[]
+  /** INVITEs and REGISTERs a second, and at once. */
+  readonly cps: number
+  readonly burst: number
+}
+
 export interface VerdictView {
   readonly time: EpochMilliseconds
   readonly action: 'limit' | 'suspend' | 'block'
@@ -195,7 +271,16 @@ export interface SourceStory {
   readonly address: string
   /** IPv6 is judged by /64. */
   readonly source: string
-  readonly lane: 'allowed' | 'blocked' | 'suspended' | 'proven' | 'answered' | 'unknown'
+  readonly lane:
+    | 'allowed'
+    | 'blocked'
+    | 'suspended'
+    | 'gateway'
+    | 'proven'
+    | 'answered'
+    | 'returning'
+    | 'ignoring'
+    | 'unknown'
   /** Why it is in that lane, in words. */
   readonly laneReason: string
   readonly firstSeen: EpochMilliseconds | null

@@ -3,6 +3,7 @@ import { OrderRefused } from './control-plane.ts'
 
 export type ErrorCode =
   | 'bad-input'
+  | 'bad-config'
   | 'unauthorised'
   | 'forbidden'
   | 'not-found'
@@ -11,7 +12,7 @@ export type ErrorCode =
   | 'unavailable'
   | 'internal'
 
-/** What every refused request is answered with. The message is one sentence for a person. */
+/** What every refused request is answered with. The message is one sentence for a person; of a bad configuration a line a problem. */
 export interface ErrorAnswer {
   readonly error: ErrorCode
   readonly message: string
@@ -29,6 +30,7 @@ export class DoorRefused extends Error {
 
 const STATUS: Readonly<Record<ErrorCode, number>> = {
   'bad-input': 400,
+  'bad-config': 422,
   unauthorised: 401,
   forbidden: 403,
   'not-found': 404,
@@ -50,7 +52,7 @@ export function answerOf(
   if (raised.validation) return answer('bad-input', describeInvalid(raised.validation, request))
   switch (raised.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return answer('bad-input', 'The body is too large; an order is never longer than 64 kB.', 413)
+      return answer('bad-input', 'The body is too large for this order.', 413)
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return answer('bad-input', 'Send the body as JSON with the header content-type: application/json.', 415)
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':

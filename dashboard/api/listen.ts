@@ -28,7 +28,7 @@ export class ListenError extends Error {
 export async function listenOnSocket(
   app: FastifyInstance,
   options: { path: string; group?: string },
-): Promise<{ path: string; group: string | null }> {
+): Promise<{ path: string; group: string | null; inode: number }> {
   const { path } = options
   const folder = dirname(path)
   await mkdir(folder, { recursive: true, mode: 0o755 })
@@ -49,7 +49,7 @@ export async function listenOnSocket(
     })
     const { ino } = await lstat(path)
     app.server.once('close', () => removeIfOurs(path, ino))
-    return { path, group }
+    return { path, group, inode: ino }
   } finally {
     await rm(nursery, { recursive: true, force: true })
   }
@@ -104,11 +104,12 @@ async function clearStale(path: string): Promise<void> {
       `${path} is there and is no socket; remove it or change control.socket`,
     )
   }
-  if (await isAnswered(path)) throw alreadyRunning(path)
+  if (await isSocketAnswered(path)) throw alreadyRunning(path)
   await unlink(path)
 }
 
-function isAnswered(path: string): Promise<boolean> {
+/** Whether somebody answers on a Unix socket. */
+export function isSocketAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(path)
     const settle = (answered: boolean) => {

@@ -191,5 +191,6 @@ function liveOf(status: StatusSnapshot, blocked: readonly DecisionView[]): LiveS
     rates: status.rates,
     blocked,
     blockedTotal: blocked.length,
+    trial: status.trial,
   })
 }

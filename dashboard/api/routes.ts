@@ -9,6 +9,7 @@ import {
   AorParams,
   BlockBody,
   EnforceBody,
+  StrictBody,
   TargetBody,
 } from './schemas.ts'
 import { readAddress, readDecisionTarget, readTarget } from './target.ts'
@@ -78,12 +79,22 @@ export function addRoutes(app: FastifyInstance, options: { plane: ControlPlane; 
     { schema: { ...say('Enforce the SIP limit, or only observe it'), body: EnforceBody } },
     (request) => plane.enforceSip({ enforced: request.body.enforced, by: request.caller }),
   )
+  api.post(
+    '/strict',
+    {
+      schema: {
+        ...say('Have the strict limits decide, or not, or as an attack asks for it'),
+        body: StrictBody,
+      },
+    },
+    (request) => plane.strict({ order: request.body.order, by: request.caller }),
+  )
   api.post('/off', { schema: say('Take every rule and set out of the kernel') }, (request) =>
     plane.off({ by: request.caller }),
   )
   api.post('/on', { schema: say('Put the rules back') }, async (request) => {
-    await plane.on({ by: request.caller })
-    return { on: true }
+    const { notice } = await plane.on({ by: request.caller })
+    return { on: true, notice }
   })
   api.post(
     '/accounts',

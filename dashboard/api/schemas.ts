@@ -38,6 +38,41 @@ export const EnforceBody = Type.Object(
   { ...strict, examples: [{ enforced: true }] },
 )
 
+export const StrictBody = Type.Object(
+  { order: Type.Union([Type.Literal('on'), Type.Literal('off'), Type.Literal('auto')]) },
+  { ...strict, examples: [{ order: 'auto' }] },
+)
+
+/** The text of a configuration is bounded by its route, and read by the configuration's own reader. */
+const CandidateText = Type.String()
+const CandidateName = Type.String({ minLength: 1, maxLength: 4096, pattern: PLAIN_TEXT })
+
+export const ApplyBody = Type.Object(
+  {
+    text: CandidateText,
+    file: CandidateName,
+    confirmWithin: Type.Optional(Type.Integer({ minimum: 10, maximum: 3_600 })),
+  },
+  { ...strict, examples: [{ text: 'protect: …', file: '/root/new.yaml', confirmWithin: 60 }] },
+)
+
+export const PlanBody = Type.Object(
+  { candidate: Type.Optional(Type.Object({ text: CandidateText, file: CandidateName }, strict)) },
+  { ...strict, examples: [{ candidate: { text: 'protect: …', file: '/root/new.yaml' } }] },
+)
+
+export const TraceBody = Type.Object(
+  {
+    source: Type.String({ minLength: 1, maxLength: 100 }),
+    destination: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+    protocol: Type.Optional(Type.Union([Type.Literal('udp'), Type.Literal('tcp')])),
+    method: Type.Optional(Type.String({ pattern: '^[A-Za-z]{1,20}$' })),
+    payload: Type.Optional(Type.String({ maxLength: 88_000, pattern: '^[A-Za-z0-9+/]*={0,2}$' })),
+    interface: Type.Optional(Type.String({ minLength: 1, maxLength: 15, pattern: PLAIN_TEXT })),
+  },
+  { ...strict, examples: [{ source: '203.0.113.7:5060', method: 'REGISTER' }] },
+)
+
 export const AccountBody = Type.Object(
   {
     aor: Type.String({ minLength: 1, maxLength: 200, pattern: PLAIN_TEXT }),

@@ -1,4 +1,4 @@
-import type { DecisionView } from '../api/control-plane.ts'
+import type { DecisionView, Noted } from '../api/control-plane.ts'
 import type { ErrorAnswer } from '../api/errors.ts'
 import { view } from './state.ts'
 
@@ -15,10 +15,11 @@ export class Refused extends Error {
 export const login = (password: string) => post<{ name: string }>('login', { password })
 export const logout = () => post<object>('logout')
 export const block = (order: { target: string; seconds?: number; reason?: string }) =>
-  post<DecisionView>('blocks', order)
+  post<DecisionView & Noted>('blocks', order)
 export const unblock = (target: string) => post<{ removed: DecisionView[] }>('unblock', { target })
-export const enforceSip = (enforced: boolean) => post<{ enforced: boolean }>('enforce-sip', { enforced })
-export const turnOn = () => post<object>('on')
+export const enforceSip = (enforced: boolean) =>
+  post<{ enforced: boolean } & Noted>('enforce-sip', { enforced })
+export const turnOn = () => post<Noted>('on')
 
 /** Whether this browser is logged in; null where the host does not answer. */
 export async function isLoggedIn(): Promise<boolean | null> {

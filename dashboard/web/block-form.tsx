@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import { useRef } from 'preact/hooks'
 import { block } from './ask.ts'
-import { showTimeLeft } from './format.ts'
+import { sayBlocked, showTimeLeft } from './format.ts'
 import { say } from './toasts.tsx'
 import { unblockWithUndo } from './unblock.ts'
 
@@ -33,7 +33,7 @@ export function BlockForm() {
       form.reset()
       const time = seconds > 0 ? `for ${showTimeLeft(seconds)}` : 'until it is unblocked'
       say({
-        text: `All SIP of ${made.target} is blocked ${time}.`,
+        text: sayBlocked(made, time),
         tone: 'done',
         undo: { label: 'Unblock', run: () => unblockWithUndo(made.target) },
       })

@@ -1,4 +1,4 @@
-import type { DecisionView } from '../api/control-plane.ts'
+import type { DecisionView, Noted } from '../api/control-plane.ts'
 
 const grouped = new Intl.NumberFormat('en-US')
 
@@ -52,4 +52,10 @@ export function showKey(key: string): string {
 /** How much longer a block would have stood, in whole seconds; undefined where it had no end. */
 export function secondsToGo({ until }: Pick<DecisionView, 'until'>, now: number): number | undefined {
   return until === null ? undefined : Math.max(1, Math.ceil((until - now) / 1000))
+}
+
+/** Nobody may believe that an attacker is kept out who is not. */
+export function sayBlocked({ target, notice }: Pick<DecisionView, 'target'> & Noted, time: string): string {
+  if (notice === null) return `All SIP of ${target} is blocked ${time}.`
+  return `${target} is on the blocklist ${time}: ${notice}.`
 }

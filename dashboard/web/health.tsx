@@ -1,9 +1,7 @@
-import type { ComponentChildren } from 'preact'
 import type { HealthSnapshot } from '../api/live.ts'
+import { Fact, Note, Part, Remark, type Tone } from './fact-list.tsx'
 import { showCount, showMoment } from './format.ts'
 import { health } from './state.ts'
-
-type Tone = 'good' | 'warn' | 'bad' | 'idle'
 
 const SENSOR_TONE: Readonly<Record<HealthSnapshot['sensor']['state'], Tone>> = {
   running: 'good',
@@ -16,12 +14,30 @@ const RULES_TONE: Readonly<Record<HealthSnapshot['rules']['state'], Tone>> = {
   observing: 'idle',
   off: 'warn',
   failing: 'bad',
+  contested: 'bad',
 }
 const REGISTRAR_TONE: Readonly<Record<HealthSnapshot['registrar']['state'], Tone>> = {
   running: 'good',
   starting: 'warn',
   off: 'idle',
   failed: 'bad',
+}
+
+/** What the big number of dropped REGISTERs leaves out. */
+const DROPS: readonly (readonly [cause: string, name: string])[] = [
+  ['sipLimit', 'SIP dropped'],
+  ['rest', 'unasked dropped'],
+  ['gateways', 'gateway calls dropped'],
+  ['ceiling', 'over ceiling dropped'],
+  ['connections', 'connections refused'],
+]
+
+function contested({ rules, time }: HealthSnapshot): string | null {
+  if (rules.state !== 'contested') return null
+  const found = rules.lastRepair === null ? '' : ` (${rules.lastRepair})`
+  const next =
+    rules.contestedUntil === null ? '' : ` The next repair is at ${showMoment(rules.contestedUntil, time)}.`
+  return `Another program keeps changing the rules${found}.${next}`
 }
 
 /** Whether Ringfence itself is well. */
@@ -55,8 +71,37 @@ export function Health() {
           {rules.lastAppliedAt === null ? 'never' : showMoment(rules.lastAppliedAt, now.time)}
         </Fact>
         <Fact name="repairs">{showCount(rules.repairs)}</Fact>
+        <Fact name="judged">{showCount(rules.judged.udp + rules.judged.tcp)}</Fact>
         <Fact name="REGISTERs dropped">{showCount(rules.registerPacketsDropped)}</Fact>
+        {DROPS.filter(([cause]) => (rules.dropped[cause] ?? 0) > 0).map(([cause, name]) => (
+          <Fact key={cause} name={name} testid={`dropped-${cause}`}>
+            {showCount(rules.dropped[cause] ?? 0)}
+          </Fact>
+        ))}
         <Note testid="last-error">{rules.lastError}</Note>
+        <Note testid="contested">{contested(now)}</Note>
+        <Note testid="not-in-path">{rules.notInPath}</Note>
+        {rules.full.map((sentence) => (
+          <Note key={sentence} testid="full">
+            {sentence}
+          </Note>
+        ))}
+      </Part>
+      <Part
+        name="Lanes"
+        tone={now.strict.state === 'strict' ? 'warn' : 'good'}
+        state={now.strict.state}
+        testid="health-lanes"
+      >
+        <Fact name="proven">{showCount(now.lanes.proven)}</Fact>
+        <Fact name="returning">{showCount(now.lanes.returning)}</Fact>
+        <Fact name="answered">{showCount(now.lanes.answered)}</Fact>
+        <Fact name="ignoring">{showCount(now.lanes.ignoring)}</Fact>
+        <Fact name={`${now.strict.state} since`}>{showMoment(now.strict.since, now.time)}</Fact>
+        {now.gateways.map(({ name, cps }) => (
+          <Fact key={name} name={name}>{`${cps} calls/s`}</Fact>
+        ))}
+        <Remark testid="strict-why">{now.strict.why}</Remark>
       </Part>
       {registrar.state !== 'off' && (
         <Part
@@ -81,52 +126,5 @@ export function Health() {
         </details>
       )}
     </section>
-  )
-}
-
-interface PartProps {
-  readonly name: string
-  readonly tone: Tone
-  readonly state: string
-  readonly testid: string
-  readonly children: ComponentChildren
-}
-
-function Part({ name, tone, state, testid, children }: PartProps) {
-  return (
-    <div class="part" data-testid={testid} data-state={state}>
-      <h2>
-        {name} <span class={`tag ${tone}`}>{state}</span>
-      </h2>
-      <dl class="facts">{children}</dl>
-    </div>
-  )
-}
-
-interface FactProps {
-  readonly name: string
-  readonly testid?: string
-  readonly isBad?: boolean
-  readonly children: ComponentChildren
-}
-
-function Fact({ name, testid, isBad, children }: FactProps) {
-  return (
-    <div class={isBad ? 'bad' : ''}>
-      <dt>{name}</dt>
-      <dd data-testid={testid}>{children}</dd>
-    </div>
-  )
-}
-
-function Note({ children, testid }: { children: string | null; testid?: string }) {
-  if (!children) return null
-  return (
-    <div class="note">
-      <dt class="unseen">detail</dt>
-      <dd class="wrong" data-testid={testid}>
-        {children}
-      </dd>
-    </div>
   )
 }

@@ -2,13 +2,13 @@ import { logout, turnOn } from './ask.ts'
 import { BlockForm } from './block-form.tsx'
 import { BlockedTable } from './blocked-table.tsx'
 import { Charts } from './charts.tsx'
-import { showMoment } from './format.ts'
+import { showMoment, showTimeLeft } from './format.ts'
 import { Headline } from './headline.tsx'
 import { Health } from './health.tsx'
 import { Mark } from './mark.tsx'
 import { SipLimit } from './sip-limit.tsx'
-import { connection, health, live, view } from './state.ts'
-import { attempt } from './toasts.tsx'
+import { connection, health, hostTime, live, view } from './state.ts'
+import { attempt, say } from './toasts.tsx'
 
 export const STATE_WORDS = {
   connecting: 'Connecting',
@@ -49,6 +49,7 @@ export function MainView() {
       </header>
       <main>
         <State />
+        <Trial />
         {live.value && (
           <>
             <Headline />
@@ -63,6 +64,24 @@ export function MainView() {
         )}
       </main>
     </div>
+  )
+}
+
+/** A configuration that goes by itself unless somebody keeps it: who has to know is whoever looks now. */
+function Trial() {
+  const trial = live.value?.trial
+  if (!trial) return null
+  const left = Math.max(0, (trial.until - hostTime.value) / 1000)
+  return (
+    <p class="card trial" data-testid="trial">
+      {/* The seconds count down; what is worth being read out is that there is one. */}
+      <span class="unseen" role="status">
+        A configuration is on trial
+      </span>
+      The configuration {trial.file} of {trial.by} is on trial: it is taken back in{' '}
+      <span data-testid="trial-left">{showTimeLeft(left)}</span> unless somebody says{' '}
+      <code>ringfence confirm</code>.
+    </p>
   )
 }
 
@@ -91,7 +110,8 @@ function State() {
           data-testid="turn-on"
           onClick={() =>
             attempt(async () => {
-              await turnOn()
+              const { notice } = await turnOn()
+              if (notice !== null) say({ text: `${notice}.`, tone: 'done' })
             })
           }
         >

@@ -16,9 +16,11 @@ export function SipLimit() {
   const set = (wanted: boolean) =>
     attempt(async () => {
       asked.value = false
-      await enforceSip(wanted)
+      const { notice } = await enforceSip(wanted)
+      const enforced =
+        notice === null ? 'The SIP limit is enforced.' : `The SIP limit is enforced: ${notice}.`
       say({
-        text: wanted ? 'The SIP limit is enforced.' : 'The SIP limit is only observed.',
+        text: wanted ? enforced : 'The SIP limit is only observed.',
         tone: 'done',
         undo: { label: 'Undo', run: () => set(!wanted) },
       })

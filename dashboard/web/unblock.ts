@@ -1,5 +1,5 @@
 import { block, unblock } from './ask.ts'
-import { secondsToGo, showTimeLeft } from './format.ts'
+import { sayBlocked, secondsToGo, showTimeLeft } from './format.ts'
 import { hostTime } from './state.ts'
 import { attempt, say } from './toasts.tsx'
 
@@ -20,13 +20,13 @@ export function unblockWithUndo(target: string): Promise<void> {
           label: 'Block again',
           run: async () => {
             const seconds = secondsToGo(first, hostTime.peek())
-            await block({
+            const made = await block({
               target: first.target,
               reason: shorten(first.reason),
               ...(seconds === undefined ? {} : { seconds }),
             })
             const time = seconds === undefined ? 'until it is unblocked' : `for ${showTimeLeft(seconds)}`
-            say({ text: `All SIP of ${first.target} is blocked again ${time}.`, tone: 'done' })
+            say({ text: sayBlocked(made, `again ${time}`), tone: 'done' })
           },
         },
       })

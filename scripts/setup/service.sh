@@ -3,7 +3,9 @@
 # Sourced by install.sh after debian.sh.
 
 readonly PROGRAM=/opt/ringfence
-readonly UNIT=/etc/systemd/system/ringfence.service
+readonly UNITS=/etc/systemd/system
+# The daemon, and what puts rules and blocks back before the network when the host starts.
+readonly UNIT_NAMES=(ringfence.service ringfence-restore.service)
 readonly PIDFILE=/run/ringfence/ringfence.pid
 readonly LOG=/var/log/ringfence.log
 readonly LOGROTATE=/etc/logrotate.d/ringfence
@@ -21,11 +23,11 @@ advice_for_start() {
 
 start_service() {
   if has_systemd; then
-    write_unit "$(readlink -f "$(command -v node)")"
+    write_units "$(readlink -f "$(command -v node)")"
     # A daemon that was started in the background, before this host had systemd, must not stay beside the unit.
     stop_background
     systemctl daemon-reload
-    systemctl enable --quiet ringfence.service
+    systemctl enable --quiet "${UNIT_NAMES[@]}"
     if ! systemctl restart ringfence.service; then
       show_log_end
       fail 'systemd could not start the daemon; the end of its log is above.' "$(advice_for_start)"
@@ -36,13 +38,15 @@ start_service() {
   fi
 }
 
-write_unit() {
-  local node=$1 home=yes
+write_units() {
+  local node=$1 home=yes name
   # A Node in somebody's home directory (nvm) must stay within the service's sight.
   [[ $node != /home/* && $node != /root/* ]] || home=read-only
-  sed -e "s#@NODE@#$node#g" -e "s#^ProtectHome=.*#ProtectHome=$home#" \
-    "$PROGRAM/scripts/systemd/ringfence.service" >"$UNIT"
-  chmod 0644 "$UNIT"
+  for name in "${UNIT_NAMES[@]}"; do
+    sed -e "s#@NODE@#$node#g" -e "s#^ProtectHome=.*#ProtectHome=$home#" \
+      "$PROGRAM/scripts/systemd/$name" >"$UNITS/$name"
+    chmod 0644 "$UNITS/$name"
+  done
 }
 
 start_background() {
@@ -93,17 +97,25 @@ stop_background() {
 }
 
 stop_service() {
-  if has_systemd && [[ -e $UNIT ]]; then
-    systemctl disable --quiet --now ringfence.service
-  fi
+  local name
+  for name in "${UNIT_NAMES[@]}"; do
+    if has_systemd && [[ -e $UNITS/$name ]]; then
+      systemctl disable --quiet --now "$name"
+    fi
+  done
   stop_background
 }
 
 remove_service() {
   rm -f "$LOGROTATE"
-  if [[ -e $UNIT ]]; then
-    rm -f "$UNIT"
-    ! has_systemd || systemctl daemon-reload
+  local name removed=no
+  for name in "${UNIT_NAMES[@]}"; do
+    [[ -e $UNITS/$name ]] || continue
+    rm -f "$UNITS/$name"
+    removed=yes
+  done
+  if [[ $removed == yes ]] && has_systemd; then
+    systemctl daemon-reload
   fi
   rm -rf "$(dirname "$PIDFILE")"
 }
@@ -141,6 +153,7 @@ show_log_end() {
 show_service() {
   if has_systemd; then
     say '  Service:       systemctl status ringfence; log: journalctl -u ringfence'
+    say '                 (ringfence-restore puts rules and blocks back before the network when this host starts)'
   else
     say "  Process:       pid $(daemon_pid), pid file $PIDFILE, log $LOG"
     say '                 (without systemd it does not start by itself after a reboot: run install.sh again)'

@@ -10,8 +10,10 @@ import {
   type RatePoint,
   type SourceStory,
   type StatusSnapshot,
+  type StrictView,
   type TargetOrder,
 } from '../../dashboard/api/control-plane.ts'
+import type { AppliedView, ApplyOrder, PlanView, TraceView, TrialView } from '../../dashboard/api/what-if.ts'
 import type { Clock } from '../../registrar/net/time.ts'
 
 /** What a test may set on the imagined host; everything else follows from the orders given. */
@@ -22,6 +24,12 @@ export interface Scene {
   rules: StatusSnapshot['rules']
   sipWouldLimit: { address: string; packets: number }[]
   registrar: StatusSnapshot['registrar']
+  strict: StrictView
+  lanes: StatusSnapshot['lanes']
+  gateways: StatusSnapshot['gateways']
+  trial: TrialView | null
+  /** What is said with an order that nothing comes of. */
+  notice: string | null
 }
 
 export interface ImaginedControlPlane extends ControlPlane {
@@ -75,11 +83,27 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
       pendingChanges: 0,
       lastError: null,
       repairs: 0,
+      lastRepair: null,
+      contestedUntil: null,
+      full: [],
+      notInPath: null,
+      judged: { udp: 1_204_000, tcp: 332 },
+      dropped: { blocks: 0, registerLimit: 0 },
       registerPacketsDropped: 0,
       wouldHaveDone: [],
     },
     sipWouldLimit: [],
     registrar: { state: 'off', accounts: 0, bindings: 0, detail: '' },
+    strict: {
+      state: 'peace',
+      since: startedAt,
+      why: 'Unknown sources are within their limit.',
+      order: 'auto',
+    },
+    lanes: { proven: 500, answered: 2, returning: 480, ignoring: 1, letGo: {} },
+    gateways: [],
+    trial: null,
+    notice: null,
   }
 
   const quiet = (): RatePoint => ({
@@ -106,6 +130,7 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
     rates: history.at(-1) ?? quiet(),
     blocked: standing(),
     blockedTotal: decisions.length,
+    trial: scene.trial,
   })
   const announce = () => {
     for (const watcher of watchers) watcher(live())
@@ -134,6 +159,15 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
     announce()
     return standing().find(({ id }) => id === made.id) ?? made
   }
+
+  const applied = (trial: TrialView | null): AppliedView => ({
+    state: trial ? 'trial' : 'kept',
+    trial,
+    file: '/etc/ringfence/ringfence.yaml',
+    previous: trial ? null : '/etc/ringfence/ringfence.yaml.previous',
+    warnings: [],
+    notice: scene.notice,
+  })
 
   return {
     scene,
@@ -177,6 +211,10 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
         history: [...history],
         sensor: scene.sensor,
         rules: isOff ? { ...scene.rules, state: 'off' } : scene.rules,
+        strict: scene.strict,
+        lanes: scene.lanes,
+        gateways: scene.gateways,
+        trial: scene.trial,
         limits: {
           register: { perSecond: 5, burst: 10 },
           sip: { perSecond: 20, burst: 50, enforced: sipEnforced },
@@ -202,7 +240,7 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
         )
       }
       record(`block ${order.target}`, order.by)
-      return decide({
+      const made = decide({
         target: order.target,
         scope: 'sip',
         until: order.seconds === undefined ? null : now() + order.seconds * 1000,
@@ -211,6 +249,7 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
         reason: order.reason ?? 'by the operator',
         evidence: { by: order.by },
       })
+      return { ...made, notice: scene.notice }
     },
     async unblock(order: TargetOrder) {
       const removed = standing().filter(({ target }) => target === order.target)
@@ -264,7 +303,66 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
     async enforceSip(order) {
       sipEnforced = order.enforced
       record(`enforce-sip ${order.enforced}`, order.by)
-      return { enforced: sipEnforced }
+      return { enforced: sipEnforced, notice: scene.notice }
+    },
+    async strict({ order, by }) {
+      const state = order === 'on' ? 'strict' : 'peace'
+      scene.strict = { state, since: now(), why: `The operator ordered it ${order}.`, order }
+      record(`strict ${order}`, by)
+      return { ...scene.strict, notice: scene.notice }
+    },
+    async apply(order: ApplyOrder): Promise<AppliedView> {
+      if (order.text.includes('misspelt')) {
+        throw new OrderRefused(
+          'bad-config',
+          `${order.file}:1:1: misspelt is not known\n${order.file}:2:1: nor this`,
+        )
+      }
+      const seconds = order.confirmWithin
+      if (seconds !== undefined) {
+        scene.trial = { file: order.file, by: order.by, until: now() + seconds * 1000, secondsLeft: seconds }
+      }
+      record(`apply ${order.file}`, order.by)
+      return applied(scene.trial)
+    },
+    async confirm({ by }) {
+      if (!scene.trial) throw new OrderRefused('not-found', 'No configuration is on trial.')
+      scene.trial = null
+      record('confirm', by)
+      return applied(null)
+    },
+    async revert({ by }) {
+      if (!scene.trial) throw new OrderRefused('not-found', 'No configuration is on trial.')
+      const reverted = scene.trial.file
+      scene.trial = null
+      record('revert', by)
+      return { reverted }
+    },
+    async plan(candidate): Promise<PlanView> {
+      return {
+        file: candidate?.file ?? '/etc/ringfence/ringfence.yaml',
+        same: true,
+        needsRestart: [],
+        limits: [],
+        warmed: false,
+        chains: [],
+        sets: [],
+        elements: { added: { count: 0, first: [] }, removed: { count: 0, first: [] } },
+        phones: { proven: 0, traced: 0, worse: 0, first: [] },
+        warnings: [],
+        notes: [],
+      }
+    },
+    async trace({ source, method }): Promise<TraceView> {
+      return {
+        packet: `${method ?? 'REGISTER'} from ${source}`,
+        verdict: 'pass',
+        says: 'nothing is known of it',
+        lane: 'unknown',
+        rule: null,
+        steps: [],
+        assumptions: [],
+      }
     },
     async off(order) {
       isOff = true
@@ -274,6 +372,7 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
     async on(order) {
       isOff = false
       record('on', order.by)
+      return { notice: scene.notice }
     },
     async accounts() {
       return [...accounts]

@@ -49,7 +49,7 @@ function askSocket(path: string, options: { method?: string; url: string; body?:
 test('orders go over the socket, which goes away with the app', async () => {
   const path = join(folder, 'run', 'control.sock')
   const app = await newApp()
-  expect(await listenOnSocket(app, { path })).toEqual({ path, group: null })
+  expect(await listenOnSocket(app, { path })).toEqual({ path, group: null, inode: statSync(path).ino })
   expect(statSync(join(folder, 'run')).mode & 0o777).toBe(0o755)
   expect(statSync(path).mode & 0o777).toBe(0o600)
   const order = { method: 'POST', url: '/api/v1/blocks', body: '{"target":"203.0.113.7","seconds":60}' }
@@ -64,7 +64,11 @@ test('orders go over the socket, which goes away with the app', async () => {
 test.skipIf(process.getuid?.() !== 0)('a group that exists may open it', async () => {
   const gid = Number(/^daemon:[^:]*:(\d+):/m.exec(readFileSync('/etc/group', 'utf8'))![1])
   const path = join(folder, 'control.sock')
-  expect(await listenOnSocket(await newApp(), { path, group: 'daemon' })).toEqual({ path, group: 'daemon' })
+  expect(await listenOnSocket(await newApp(), { path, group: 'daemon' })).toEqual({
+    path,
+    group: 'daemon',
+    inode: statSync(path).ino,
+  })
   const stats = statSync(path)
   expect([stats.mode & 0o777, stats.gid, stats.uid]).toEqual([0o660, gid, 0])
 })
@@ -74,6 +78,7 @@ test('a group that does not exist opens it to nobody', async () => {
   expect(await listenOnSocket(await newApp(), { path, group: 'no-such-group' })).toEqual({
     path,
     group: null,
+    inode: statSync(path).ino,
   })
   expect(statSync(path).mode & 0o777).toBe(0o600)
 })

@@ -40,8 +40,12 @@ describe('orders', () => {
       packetsDropped: 0,
       bytesDropped: 0,
     }
+    plane.scene.notice = 'noted; nothing is dropped while the rules are off'
     const order = { target: ' 203.0.113.7/32', seconds: 600, reason: 'calls our trunk' }
-    expect(await ask('POST', 'blocks', order)).toEqual({ status: 201, body: made })
+    expect(await ask('POST', 'blocks', order)).toEqual({
+      status: 201,
+      body: { ...made, notice: 'noted; nothing is dropped while the rules are off' },
+    })
     expect(await ask('GET', 'blocked')).toEqual({ status: 200, body: [made] })
     expect(await ask('POST', 'unblock', { target: '203.0.113.7' })).toEqual({
       status: 200,
@@ -99,12 +103,67 @@ describe('orders', () => {
   test('the switches', async () => {
     expect(await ask('POST', 'enforce-sip', { enforced: true })).toEqual({
       status: 200,
-      body: { enforced: true },
+      body: { enforced: true, notice: null },
     })
+    expect(await ask('POST', 'strict', { order: 'on' })).toEqual({
+      status: 200,
+      body: {
+        state: 'strict',
+        since: 1_000_000,
+        why: 'The operator ordered it on.',
+        order: 'on',
+        notice: null,
+      },
+    })
+    expect((await ask('POST', 'strict', { order: 'maybe' })).status).toBe(400)
     expect(await ask('POST', 'off')).toEqual({ status: 200, body: { removed: ['chain RINGFENCE'] } })
     expect((await ask('GET', 'status')).body).toMatchObject({ state: 'off', rules: { state: 'off' } })
-    expect(await ask('POST', 'on')).toEqual({ status: 200, body: { on: true } })
-    expect(plane.orders.map(({ order }) => order)).toEqual(['enforce-sip true', 'off', 'on'])
+    expect(await ask('POST', 'on')).toEqual({ status: 200, body: { on: true, notice: null } })
+    expect(plane.orders.map(({ order }) => order)).toEqual(['enforce-sip true', 'strict on', 'off', 'on'])
+  })
+
+  test('a configuration is brought in on trial, and kept', async () => {
+    const order = { text: 'protect: {}', file: '/root/new.yaml', confirmWithin: 60 }
+    const trial = { file: '/root/new.yaml', by: 'root@cli', until: 1_060_000, secondsLeft: 60 }
+    expect((await ask('POST', 'apply', order)).body).toMatchObject({ state: 'trial', trial })
+    expect((await ask('GET', 'status')).body.trial).toEqual(trial)
+    expect((await ask('POST', 'confirm')).body).toMatchObject({ state: 'kept', trial: null })
+    expect(await ask('POST', 'revert')).toEqual({
+      status: 404,
+      body: { error: 'not-found', message: 'No configuration is on trial.' },
+    })
+    expect(plane.orders.map(({ order: what }) => what)).toEqual(['apply /root/new.yaml', 'confirm'])
+  })
+
+  test('a bad configuration is answered with all its problems', async () => {
+    expect(await ask('POST', 'apply', { text: 'misspelt: 1', file: 'new.yaml' })).toEqual({
+      status: 422,
+      body: { error: 'bad-config', message: 'new.yaml:1:1: misspelt is not known\nnew.yaml:2:1: nor this' },
+    })
+  })
+
+  test('a configuration may be as large as the file', async () => {
+    const text = `# ${'x'.repeat(8 * 1024 * 1024 - 2)}`
+    expect((await ask('POST', 'apply', { text, file: 'new.yaml' })).status).toBe(200)
+    expect((await ask('POST', 'plan', { candidate: { text, file: 'new.yaml' } })).status).toBe(200)
+  })
+
+  test.each([9, 3_601, 10.5])('a trial of %s seconds is refused', async (confirmWithin) => {
+    const order = { text: 'protect: {}', file: 'new.yaml', confirmWithin }
+    expect((await ask('POST', 'apply', order)).status).toBe(400)
+    expect(plane.orders).toEqual([])
+  })
+
+  test('a plan and a trace', async () => {
+    expect((await ask('POST', 'plan', {})).body).toMatchObject({ file: '/etc/ringfence/ringfence.yaml' })
+    expect((await ask('POST', 'trace', { source: '203.0.113.7:5060', method: 'INVITE' })).body).toMatchObject(
+      {
+        packet: 'INVITE from 203.0.113.7:5060',
+      },
+    )
+    for (const wrong of [{ method: 'IN VITE' }, { payload: '<bytes>' }, { protocol: 'sctp' }]) {
+      expect((await ask('POST', 'trace', { source: '203.0.113.7:5060', ...wrong })).status).toBe(400)
+    }
   })
 
   test('the story of a source is asked for in the normal form', async () => {
@@ -258,16 +317,22 @@ test('the OpenAPI document lists every route and the shape of each order', async
       'accounts/{aor}',
       'allow',
       'allowed',
+      'apply',
       'bindings',
       'blocked',
       'blocks',
+      'confirm',
       'disallow',
       'enforce-sip',
       'live',
       'off',
       'on',
+      'plan',
+      'revert',
       'sources/{address}',
       'status',
+      'strict',
+      'trace',
       'unblock',
     ].map((path) => `/api/v1/${path}`),
   )

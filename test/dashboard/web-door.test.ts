@@ -74,6 +74,7 @@ describe('without a login', () => {
     ['POST', '/api/v1/allow'],
     ['POST', '/api/v1/disallow'],
     ['POST', '/api/v1/enforce-sip'],
+    ['POST', '/api/v1/strict'],
     ['POST', '/api/v1/off'],
     ['POST', '/api/v1/on'],
     ['POST', '/api/v1/accounts'],
@@ -94,6 +95,15 @@ describe('without a login', () => {
     expect((await ask({ path: '/api/v1/status', headers })).statusCode).toBe(401)
   })
 })
+
+test.each(['apply', 'confirm', 'revert', 'plan', 'trace'])(
+  'configurations are not the business of the page: %s is not there',
+  async (path) => {
+    const headers = await loggedIn()
+    const answer = await ask({ method: 'POST', path: `/api/v1/${path}`, headers, body: {} })
+    expect([answer.statusCode, plane.orders]).toEqual([404, []])
+  },
+)
 
 describe('login', () => {
   test('sets a cookie that scripts and other sites cannot use', async () => {

@@ -1,3 +1,4 @@
+import Sqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { DecisionView, SourceStory } from '../../dashboard/api/control-plane.ts'
 import { canRun } from '../requirements.ts'
@@ -24,6 +25,8 @@ describe.runIf(able).each([
   let phone: StageHost
   let flooder: StageHost
   let guesser: StageHost
+  /** A phone and a flooder behind one address. */
+  let family: StageHost
   let ringfence: Ringfence
   let before: string
 
@@ -33,6 +36,7 @@ describe.runIf(able).each([
     phone = await stage.addHost('phone', '10.99.0.10')
     flooder = await stage.addHost('flood', '10.99.0.66')
     guesser = await stage.addHost('guess', '10.99.0.77')
+    family = await stage.addHost('family', '10.99.0.20')
     // What somebody else keeps in the firewall must be as it was, before, during and after.
     await server.namespace.run('iptables', '-t', 'raw', '-N', 'FOREIGN')
     await server.namespace.run(
@@ -115,7 +119,8 @@ describe.runIf(able).each([
 
   it('stops a guesser before he reaches the password, and nobody else', async () => {
     const phones = startPhones(stage, phone, SERVER, { users: [1001, 1002], registrations: 12, perSecond: 1 })
-    const guessing = startGuessing(stage, guesser, SERVER, { user: 1004, words: 60 })
+    // Slow enough to be no flood.
+    const guessing = startGuessing(stage, guesser, SERVER, { user: 1004, words: 60, pause: 0.2 })
     const decision = await eventually(
       async () =>
         (await ringfence.ask<DecisionView[]>('blocked')).find(({ target }) =>
@@ -138,6 +143,46 @@ describe.runIf(able).each([
       target.startsWith('10.99.0.10'),
     )
     expect(honest).toEqual([])
+  })
+
+  it('proves a phone at once, also after a restart, and serves it while its own address floods', async () => {
+    const proven = async () => (await server.namespace.run('ipset', 'list', 'rf-pvn4')).split('\n')
+    const isProven = async () =>
+      (await proven()).some((line) => line.startsWith('10.99.0.20,udp:5090 timeout'))
+    const journaled = (address: string) => {
+      const database = new Sqlite(`${stage.path('data')}/ringfence.db`, { readonly: true })
+      const [row] = database.prepare('SELECT count(*) AS rows FROM proven WHERE address = ?').all(address)
+      database.close()
+      return (row as { rows: number }).rows
+    }
+    const register = (registrations: number) =>
+      startPhones(stage, family, SERVER, { users: [1001], registrations, perSecond: 1 })
+    expect(await register(1).ended).toBe(0)
+    await eventually(isProven, 1_000, 'the proven phone')
+    const { lanes } = await ringfence.status()
+    expect(lanes.proven).toBeGreaterThan(0)
+    expect(lanes.returning).toBeGreaterThan(0)
+    await eventually(() => journaled('10.99.0.20') === 1, 5_000, 'the phone in the journal')
+    await ringfence.stop('SIGKILL')
+    // The kernel's own memory must not help.
+    await server.namespace.run('ipset', 'del', 'rf-pvn4', '10.99.0.20,udp:5090')
+    await server.namespace.run('ipset', 'flush', 'rf-ret14')
+    await ringfence.start()
+    expect(await isProven()).toBe(true)
+    expect(await server.namespace.run('ipset', 'list', 'rf-ret14')).toContain('10.99.0.20 timeout')
+
+    const flood = await startFlood(stage, family, server, { packets: 10_000, perSecond: 1_000 })
+    const phones = register(8)
+    expect(await phones.ended).toBe(0)
+    expect(phoneCounts(phones)).toEqual({ successes: 8, failures: 0 })
+    expect(flood.isRunning).toBe(true)
+    expect(await flood.ended).toBe(0)
+    const story = await ringfence.ask<SourceStory>('explain', '10.99.0.20')
+    expect(story.registers).toBeGreaterThan(9_000)
+    // Seen before, so only limited: five a second of what its other port sends.
+    expect(story.challenges).toBeLessThan(200)
+    expect(story.decisions).toEqual([])
+    expect(story.verdicts.some(({ action }) => action === 'limit')).toBe(true)
   })
 
   it('keeps blocks and their remaining time over a restart, and over a crash', async () => {
@@ -164,13 +209,13 @@ describe.runIf(able).each([
       await ringfence.stop(signal)
       // Without the daemon the kernel goes on dropping.
       expect(await server.namespace.run('ipset', 'list', 'rf-reg4')).toContain('10.99.0.66 timeout')
-      expect(await server.namespace.run('ipset', 'list', 'rf-sip4')).toContain('198.51.100.0/24 timeout')
+      expect(await server.namespace.run('ipset', 'list', 'rf-deny4')).toContain('198.51.100.0/24 timeout')
       await ringfence.start()
       const after = strip(await ringfence.ask<DecisionView[]>('blocked')).filter(
         ({ target }) => !target.includes(':'),
       )
       expect(after).toEqual(standing)
-      const listed = await server.namespace.run('ipset', 'list', 'rf-sip4')
+      const listed = await server.namespace.run('ipset', 'list', 'rf-deny4')
       const left = Number(/198\.51\.100\.0\/24 timeout (\d+)/.exec(listed)?.[1])
       const expected = ((ordered.until ?? 0) - Date.now()) / 1000
       expect(Math.abs(left - expected)).toBeLessThan(3)
@@ -179,7 +224,7 @@ describe.runIf(able).each([
 
   it('takes back a block at once, in the kernel too', async () => {
     await ringfence.ask('unblock', '198.51.100.0/24')
-    expect(await server.namespace.run('ipset', 'list', 'rf-sip4')).not.toContain('198.51.100.0')
+    expect(await server.namespace.run('ipset', 'list', 'rf-deny4')).not.toContain('198.51.100.0')
     const again = await ringfence.command(['unblock', '198.51.100.0/24'])
     expect(again.exitCode).toBe(4)
     expect(again.stderr).toContain('198.51.100.0/24 is not blocked')

@@ -2,6 +2,7 @@ import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
 import { RulesEngine } from '../../rules/engine.ts'
 import { IptablesKernel } from '../../rules/iptables-kernel.ts'
+import { CHAINS, defineSets } from '../../rules/names.ts'
 import { removeEverything } from '../../rules/remove-everything.ts'
 import { block, DEFAULTS, desired } from '../rules/desired.ts'
 import { kernelContract } from '../rules/kernel-contract.ts'
@@ -76,7 +77,9 @@ describe.each(BACKENDS)('foreign rules beside ours, by %s', (iptables) => {
       engine.setDesired(DEFAULTS)
       await engine.settled()
       await engine.close()
-      expect(await removeEverything(kernels[1]!)).toHaveLength(26)
+      expect(await removeEverything(kernels[1]!)).toHaveLength(
+        2 * CHAINS.length + defineSets(DEFAULTS.sizes).length,
+      )
       expect(await namespace.run('ipset', 'list', '-n')).toBe('')
       expect(await namespace.run(`${iptables}-save`, '-t', 'raw')).not.toContain('RINGFENCE')
     } finally {
@@ -143,12 +146,12 @@ describe('troubles have a sentence that says what to do', () => {
     const namespace = await new Namespace('trouble').create()
     try {
       const absent = new IptablesKernel({ iptables: 'iptables-absent' as 'iptables', netns: namespace.name })
-      await expect(absent.observe({ elements: false })).rejects.toMatchObject({
+      await expect(absent.observe({ elements: [] })).rejects.toMatchObject({
         kind: 'missing-program',
         message: 'iptables-absent is not installed: run "apt-get install iptables".',
       })
       const here = new IptablesKernel({ iptables: 'iptables-absent' as 'iptables' })
-      await expect(here.observe({ elements: false })).rejects.toMatchObject({ kind: 'missing-program' })
+      await expect(here.observe({ elements: [] })).rejects.toMatchObject({ kind: 'missing-program' })
     } finally {
       await namespace.remove()
     }

@@ -3,18 +3,26 @@ import { DesiredStateError } from '../../rules/check-desired-state.ts'
 import type { Block, DesiredState } from '../../rules/desired-state.ts'
 import { RulesEngine } from '../../rules/engine.ts'
 import { KernelError } from '../../rules/kernel.ts'
+import { CHAINS, defineSets, WRITTEN_SETS } from '../../rules/names.ts'
 import { isEmptyPlan, planChanges } from '../../rules/plan.ts'
-import { block, DEFAULTS, desired, prefix, suspension } from './desired.ts'
+import { block, DEFAULTS, desired, prefix, suspension, traffic } from './desired.ts'
 import { FaultyKernel } from './faulty-kernel.ts'
 
 const START = Date.UTC(2026, 0, 1)
+const SETS = defineSets(DEFAULTS.sizes)
+/** Chains and sets of both families. */
+const EVERYTHING = 2 * CHAINS.length + SETS.length
 
 let kernel: FaultyKernel
 let engine: RulesEngine
 let changes: number
 
 beforeEach(() => {
-  vi.useFakeTimers({ now: START })
+  // Turns of the event loop stay real: a bulk gives others theirs.
+  vi.useFakeTimers({
+    now: START,
+    toFake: ['Date', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'],
+  })
   kernel = new FaultyKernel(Date.now)
   changes = 0
   engine = new RulesEngine({ kernel, clock: Date.now, onChange: () => changes++ })
@@ -24,6 +32,13 @@ afterEach(async () => {
   vi.useRealTimers()
 })
 
+/** What a rule of somebody else's program would do before it could destroy a set. */
+async function flushWhatMentions(set: string): Promise<void> {
+  const { own } = (await kernel.observe({ elements: [] })).chains[4]
+  const chains = [...own].filter(([, rules]) => rules.some(({ text }) => text.includes(` ${set} `)))
+  await kernel.foreign(4, ...chains.map(([name]) => `-F ${name}`))
+}
+
 async function apply(state: DesiredState): Promise<void> {
   engine.setDesired(state)
   await engine.settled()
@@ -31,7 +46,7 @@ async function apply(state: DesiredState): Promise<void> {
 
 /** What is left to plan for a state, planned without anything that the engine remembers. */
 async function leftToDo(state: DesiredState): Promise<boolean> {
-  return !isEmptyPlan(planChanges(state, await kernel.observe({ elements: true }), Date.now()))
+  return !isEmptyPlan(planChanges(state, await kernel.observe({ elements: WRITTEN_SETS }), Date.now()))
 }
 
 describe('what is desired', () => {
@@ -42,7 +57,8 @@ describe('what is desired', () => {
       lastAppliedAt: null,
       pendingChanges: 0,
       lastError: null,
-      repairs: { count: 0, lastAt: null, last: null },
+      full: [],
+      repairs: { count: 0, lastAt: null, last: null, contestedUntil: null },
     })
     await vi.advanceTimersByTimeAsync(60_000)
     expect(kernel.observations).toBe(0)
@@ -126,11 +142,11 @@ describe('what is desired', () => {
   })
 
   test('replaces chains in one payload a family, protected destinations first and last', async () => {
-    const traffic = { ...DEFAULTS.traffic, destinations: [prefix('192.0.2.0/24')] }
+    const gatewayTraffic = traffic({ destinations: [prefix('192.0.2.0/24')] })
     await apply(DEFAULTS)
-    await apply(desired({ traffic }))
+    await apply(desired({ traffic: gatewayTraffic }))
     expect(kernel.restores).toBe(4)
-    expect(await leftToDo(desired({ traffic }))).toBe(false)
+    expect(await leftToDo(desired({ traffic: gatewayTraffic }))).toBe(false)
     await apply(DEFAULTS)
     expect(kernel.restores).toBe(6)
     expect(await kernel.elements('rf-dst4')).toEqual([])
@@ -201,6 +217,16 @@ describe('foreign hands', () => {
     ],
     ['no jump', () => kernel.foreign(4, '-F PREROUTING'), ['IPv4: the jump from PREROUTING was gone']],
     [
+      'no jump to what only watches',
+      () => kernel.foreign(6, '-F OUTPUT'),
+      ['IPv6: the jump from OUTPUT was gone'],
+    ],
+    [
+      'a rule that decides before us',
+      () => kernel.foreign(6, '-I PREROUTING -i eth0 -j ACCEPT'),
+      ['IPv6: a rule that decides stood before the jump from PREROUTING: -A PREROUTING -i eth0 -j ACCEPT'],
+    ],
+    [
       'two jumps',
       () => kernel.foreign(4, '-A PREROUTING -j RINGFENCE'),
       ['IPv4: the jump from PREROUTING was not the one there should be'],
@@ -218,30 +244,44 @@ describe('foreign hands', () => {
     [
       'a deleted set',
       async () => {
-        await kernel.foreign(4, '-F RINGFENCE-UDP', '-F RINGFENCE-TCP')
+        await flushWhatMentions('rf-sip4')
         await kernel.foreignSets('destroy rf-sip4')
       },
-      ['the set rf-sip4 was gone'],
+      ['the set rf-sip4 was gone', 'IPv4: the rules of the chain RINGFENCE-TCP were other ones'],
     ],
     [
       'a set of another form',
       async () => {
-        await kernel.foreign(4, '-F RINGFENCE-UDP', '-F RINGFENCE-TCP')
+        await flushWhatMentions('rf-sip4')
         await kernel.foreignSets('destroy rf-sip4', 'create rf-sip4 hash:net family inet maxelem 5')
       },
-      ['the set rf-sip4 was of another form'],
+      [
+        'the set rf-sip4 was of another form',
+        'IPv4: the rules of the chain RINGFENCE-TCP were other ones',
+        'elements of the set rf-sip4 were gone: 2',
+      ],
+    ],
+    [
+      'a set of another type',
+      async () => {
+        await flushWhatMentions('rf-sip4')
+        await kernel.foreignSets('destroy rf-sip4', 'create rf-sip4 hash:ip family inet maxelem 5')
+      },
+      [
+        'the set rf-sip4 was of another form',
+        'IPv4: the rules of the chain RINGFENCE-TCP were other ones',
+        'elements of the set rf-sip4 were gone: 2',
+      ],
     ],
     [
       'nothing left at all',
       async () => {
-        const chains = ['RINGFENCE', 'UDP', 'TCP', 'REGISTER', 'SIP', 'OVER'].map((name) =>
-          name === 'RINGFENCE' ? name : `RINGFENCE-${name}`,
-        )
         await kernel.foreign(
           4,
           '-F PREROUTING',
-          ...chains.map((name) => `-F ${name}`),
-          ...chains.map((name) => `-X ${name}`),
+          '-F OUTPUT',
+          ...CHAINS.map((name) => `-F ${name}`),
+          ...CHAINS.map((name) => `-X ${name}`),
         )
       },
       ['IPv4: the chain RINGFENCE was gone'],
@@ -289,7 +329,8 @@ describe('failures', () => {
     await apply(DEFAULTS)
     expect(engine.status()).toMatchObject({
       state: 'failing',
-      pendingChanges: 1,
+      // Nothing was read, and the chains of neither family were written.
+      pendingChanges: 3,
       lastError: {
         at: START,
         message: trouble.message,
@@ -329,7 +370,7 @@ describe('failures', () => {
   })
 
   test('one line that is refused does not keep others from being applied', async () => {
-    kernel.refuse = (line) => line.includes(' 192.0.2.13 ')
+    kernel.refuse = (line) => (line.includes(' 192.0.2.13 ') ? 'Hash is full' : undefined)
     const bad = block('192.0.2.13')
     await apply(desired({ blocks: [block('192.0.2.1'), bad] }))
     expect(engine.status()).toMatchObject({
@@ -341,7 +382,7 @@ describe('failures', () => {
     await apply(state)
     expect(await kernel.elements('rf-sip4')).toEqual(['192.0.2.1', '192.0.2.2'])
     expect(engine.status().lastError?.attempts).toBe(1)
-    kernel.refuse = () => false
+    kernel.refuse = () => undefined
     await vi.advanceTimersByTimeAsync(250)
     await engine.settled()
     expect(engine.status().state).toBe('applied')
@@ -363,11 +404,11 @@ describe('failures', () => {
 describe('off', () => {
   test('removes everything, says what, stays off, and comes back with what was desired meanwhile', async () => {
     await apply(desired({ blocks: [block('192.0.2.1')] }))
-    expect(await engine.off()).toHaveLength(26)
+    expect(await engine.off()).toHaveLength(EVERYTHING)
     expect(await engine.off()).toEqual([])
     await apply(desired({ blocks: [block('192.0.2.2')] }))
     await vi.advanceTimersByTimeAsync(60_000)
-    expect((await kernel.observe({ elements: false })).sets.size).toBe(0)
+    expect((await kernel.observe({ elements: [] })).sets.size).toBe(0)
     expect(engine.status()).toMatchObject({ state: 'off', pendingChanges: 0, lastError: null })
     engine.on()
     await engine.settled()
@@ -378,7 +419,7 @@ describe('off', () => {
   test('waits for what is being written', async () => {
     engine.setDesired(desired({ blocks: [block('192.0.2.1')] }))
     await engine.off()
-    const { sets, chains } = await kernel.observe({ elements: false })
+    const { sets, chains } = await kernel.observe({ elements: [] })
     expect([sets.size, chains[4].own.size, chains[6].own.size]).toEqual([0, 0, 0])
   })
 
@@ -386,7 +427,7 @@ describe('off', () => {
     await apply(DEFAULTS)
     const off = engine.off()
     engine.on()
-    expect(await off).toHaveLength(26)
+    expect(await off).toHaveLength(EVERYTHING)
     await engine.settled()
     expect(engine.status().state).toBe('applied')
     expect(await leftToDo(DEFAULTS)).toBe(false)

@@ -35,7 +35,7 @@ test('lets elements go when their time is over', async () => {
   const kernel = new ImaginedKernel({ clock: () => now })
   await kernel.applySets(['create rf-sip4 hash:net timeout 0', 'add rf-sip4 192.0.2.1 timeout 5 -exist'])
   now = 4_999
-  expect((await kernel.observe({ elements: false })).sets.get('rf-sip4')?.size).toBe(1)
+  expect((await kernel.observe({ elements: [] })).sets.get('rf-sip4')?.size).toBe(1)
   now = 5_000
-  expect((await kernel.observe({ elements: false })).sets.get('rf-sip4')?.size).toBe(0)
+  expect((await kernel.observe({ elements: [] })).sets.get('rf-sip4')?.size).toBe(0)
 })

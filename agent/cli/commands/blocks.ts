@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { DecisionView } from '../../../dashboard/api/control-plane.ts'
+import type { DecisionView, Noted } from '../../../dashboard/api/control-plane.ts'
 import { parseDuration, type Seconds, showDuration } from '../../../registrar/net/time.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
@@ -28,12 +28,15 @@ export function blockCommand(deps: CliDeps): Command {
         path: 'blocks',
         body: { target, seconds, reason: options.reason },
       })
-      session.show(answer as DecisionView, (decision) => {
+      session.show(answer as DecisionView & Noted, (decision) => {
         const end =
           decision.secondsLeft === null
             ? 'until it is unblocked'
             : `for ${showDuration(decision.secondsLeft)}`
-        return `${plain(decision.target)} is blocked on the SIP ports ${end}\n`
+        // Nobody may believe that an attacker is kept out who is not.
+        const { target: shown, notice } = decision
+        if (notice !== null) return `${plain(shown)} is on the blocklist ${end}: ${plain(notice)}\n`
+        return `${plain(shown)} is blocked on the SIP ports ${end}\n`
       })
     })
 }

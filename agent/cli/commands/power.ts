@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { Argument } from 'commander'
+import type { Noted } from '../../../dashboard/api/control-plane.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
 import { CliFailure, EXIT } from '../outcome.ts'
@@ -36,7 +37,9 @@ export function onCommand(deps: CliDeps): Command {
   }).action(async (_options: unknown, command: Command) => {
     const session = openSession(deps, command)
     const answer = await session.ask({ method: 'POST', path: 'on' })
-    session.show(answer, () => 'the rules are on\n')
+    session.show(answer as Noted, ({ notice }) =>
+      notice === null ? 'the rules are on\n' : `${plain(notice)}\n`,
+    )
   })
 }
 
@@ -51,11 +54,11 @@ export function enforceCommand(deps: CliDeps): Command {
       const session = openSession(deps, command)
       const body = { enforced: options.observe !== true }
       const answer = await session.ask({ method: 'POST', path: 'enforce-sip', body })
-      session.show(answer as { readonly enforced: boolean }, ({ enforced }) =>
-        enforced
-          ? 'the SIP limit is enforced: what is over it is dropped\n'
-          : 'the SIP limit is only observed: `ringfence status` lists whom it would limit\n',
-      )
+      session.show(answer as { readonly enforced: boolean } & Noted, ({ enforced, notice }) => {
+        if (!enforced) return 'the SIP limit is only observed: `ringfence status` lists whom it would limit\n'
+        if (notice !== null) return `the SIP limit is enforced: ${plain(notice)}\n`
+        return 'the SIP limit is enforced: what is over it is dropped\n'
+      })
     })
 }
 

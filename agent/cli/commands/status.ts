@@ -3,13 +3,13 @@ import type { StatusSnapshot } from '../../../dashboard/api/control-plane.ts'
 import { showDuration } from '../../../registrar/net/time.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
-import { type Colour, count, facts, number, paint, plain } from '../terminal.ts'
+import { type Colour, count, facts, number, paint, plain, showTime } from '../terminal.ts'
 
 const MOST_LISTED = 10
 
 export function statusCommand(deps: CliDeps): Command {
   return newCommand('status', {
-    says: 'how the host, the sensor and the rules are, and who the SIP limit would limit',
+    says: 'how the host, the sensor, the rules and the lanes are, and who the SIP limit would limit',
     examples: ['ringfence status', 'ringfence status --json | jq .rules.state'],
   }).action(async (_options: unknown, command: Command) => {
     const session = openSession(deps, command)
@@ -28,11 +28,18 @@ const STATE_COLOURS: Readonly<Record<StatusSnapshot['state'], Colour>> = {
 
 function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: boolean }): string {
   const { traffic, rates, sensor, rules, limits, host, counts, registrar } = status
+  const troubles = [
+    ...(rules.lastError === null ? [] : [`last error: ${rules.lastError}`]),
+    ...(rules.state === 'contested' ? [contested(status)] : []),
+    ...(rules.notInPath === null ? [] : [rules.notInPath]),
+    ...rules.full,
+  ]
   const state = paint(plain(status.state), STATE_COLOURS[status.state] ?? 'yellow', { colours })
   const up = showDuration((status.time - status.startedAt) / 1_000)
   const lines = [
     `${state}: ${plain(status.sentence)}`,
     `Ringfence ${plain(status.version)}, mode ${status.mode}, running for ${up}`,
+    ...onTrial(status),
     '',
   ]
   const ports = (list: readonly number[]) => (list.length === 0 ? 'none' : list.join(','))
@@ -53,9 +60,19 @@ function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: 
       'rules',
       `${rules.state} (${rules.backend}), ${count(rules.pendingChanges, 'change')} pending, ${count(rules.repairs, 'repair')}, ${count(rules.registerPacketsDropped, 'REGISTER')} dropped`,
     ],
-    ...(rules.lastError === null ? [] : [['', `last error: ${rules.lastError}`] as [string, string]]),
-    ['limits', `REGISTER ${limits.register.perSecond}/s burst ${limits.register.burst} a source`],
+    ...troubles.map((trouble): [string, string] => ['', trouble]),
+    [
+      'packets',
+      `${number(rules.judged.udp)} UDP and ${number(rules.judged.tcp)} TCP judged, ${drops(status)}`,
+    ],
+    ['limits', `${strictness(status)}`],
+    ['', `REGISTER ${limits.register.perSecond}/s burst ${limits.register.burst} a source`],
     ['', `SIP ${sip} a source, ${limits.sip.enforced ? 'enforced' : 'only observed'}`],
+    ['lanes', lanesInWords(status)],
+    ...status.gateways.map(({ name, prefixes, cps, burst }, i): [string, string] => [
+      i === 0 ? 'gateways' : '',
+      `${name}: ${cps} calls/s burst ${burst} (${prefixes.join(', ')})`,
+    ]),
     [
       'decisions',
       `${count(counts.blocks, 'block')}, ${count(counts.suspensions, 'suspension')}, ${number(counts.allowed)} allowed`,
@@ -67,6 +84,50 @@ function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: 
     ],
   ]
   return lines.join('\n').concat('\n', facts(rows), wouldLimit(status), wouldHaveDone(status))
+}
+
+function onTrial({ trial }: StatusSnapshot): readonly string[] {
+  if (trial === null) return []
+  const left = showDuration(trial.secondsLeft)
+  return [
+    `On trial for another ${left}: ${plain(trial.file)} of ${plain(trial.by)} (\`ringfence confirm\` keeps it, \`ringfence revert\` takes it back)`,
+  ]
+}
+
+function contested({ rules, time }: StatusSnapshot): string {
+  const wait = Math.max(0, Math.ceil(((rules.contestedUntil ?? time) - time) / 1_000))
+  const found = rules.lastRepair === null ? '' : `; found last: ${rules.lastRepair}`
+  return `another program keeps changing the rules${found}; next repair in ${wait} s`
+}
+
+const DROP_CAUSES: Readonly<Record<string, string>> = {
+  blocks: 'by blocks',
+  suspensions: 'by suspensions',
+  registerLimit: 'over REGISTER limits',
+  firstPackets: 'first packets under attack',
+  sipLimit: 'over the SIP limit',
+  rest: 'unasked keepalives and responses',
+  gateways: 'over the CPS of gateways',
+  ceiling: 'over the ceiling',
+  connections: 'new connections',
+  full: 'by full tables',
+}
+
+function drops({ rules: { dropped } }: StatusSnapshot): string {
+  const causes = Object.entries(dropped).filter(([, packets]) => packets > 0)
+  if (causes.length === 0) return 'none dropped'
+  return `dropped: ${causes.map(([cause, packets]) => `${number(packets)} ${DROP_CAUSES[cause] ?? plain(cause)}`).join(', ')}`
+}
+
+function strictness({ strict: { state, since, why, order } }: StatusSnapshot): string {
+  const ordered = order === 'auto' ? '' : ` (ordered: strict ${order})`
+  return `${state} since ${showTime(since)}${ordered}: ${why}`
+}
+
+function lanesInWords({ lanes: { proven, answered, returning, ignoring, letGo } }: StatusSnapshot): string {
+  const gone = Object.values(letGo).reduce((sum, amount) => sum + amount, 0)
+  const lost = gone === 0 ? '' : `; ${number(gone)} let go for lack of room`
+  return `${number(proven)} proven, ${number(answered)} answered, ${number(returning)} returning, ${number(ignoring)} ignoring${lost}`
 }
 
 function registrarInWords({ state, accounts, bindings, detail }: StatusSnapshot['registrar']): string {

@@ -53,10 +53,12 @@ export async function run(
     defaults: { configFile: place.configFile, socket: place.socket },
     version: () => '1.2.3',
     askSecret: undefined,
+    askLine: undefined,
     readInput: unexpected('reading standard input'),
     runDaemon: unexpected('the daemon'),
     replayCaptures: unexpected('a replay'),
     removeEverything: unexpected('touching the kernel'),
+    restoreRules: unexpected('restoring the rules'),
     ...changes,
   })
   return { code, out, err }

@@ -58,7 +58,7 @@ describe('an order', () => {
     {
       args: ['block', ' 203.0.113.7', '--for', '10m', '--reason', 'guesses passwords'],
       status: 201,
-      answer: BLOCK,
+      answer: { ...BLOCK, notice: null },
       sent: {
         method: 'POST',
         url: '/api/v1/blocks',
@@ -69,7 +69,7 @@ describe('an order', () => {
     {
       args: ['block', '2001:DB8:0::/48'],
       status: 201,
-      answer: { ...BLOCK, target: '2001:db8::/48', until: null, secondsLeft: null },
+      answer: { ...BLOCK, target: '2001:db8::/48', until: null, secondsLeft: null, notice: null },
       sent: { method: 'POST', url: '/api/v1/blocks', body: { target: '2001:db8::/48' } },
       out: '2001:db8::/48 is blocked on the SIP ports until it is unblocked\n',
     },
@@ -101,14 +101,62 @@ describe('an order', () => {
     {
       args: ['enforce', 'sip'],
       status: 200,
-      answer: { enforced: true },
+      answer: { enforced: true, notice: null },
       sent: { method: 'POST', url: '/api/v1/enforce-sip', body: { enforced: true } },
       out: 'the SIP limit is enforced: what is over it is dropped\n',
+    },
+    // What nothing comes of is not called done.
+    {
+      args: ['block', '203.0.113.7'],
+      status: 201,
+      answer: { ...BLOCK, notice: 'noted; nothing is dropped while the configuration says mode: observe' },
+      sent: { method: 'POST', url: '/api/v1/blocks', body: { target: '203.0.113.7' } },
+      out: '203.0.113.7 is on the blocklist for 9m 59s: noted; nothing is dropped while the configuration says mode: observe\n',
+    },
+    {
+      args: ['enforce', 'sip'],
+      status: 200,
+      answer: { enforced: true, notice: 'noted; nothing is dropped while the rules are off' },
+      sent: { method: 'POST', url: '/api/v1/enforce-sip', body: { enforced: true } },
+      out: 'the SIP limit is enforced: noted; nothing is dropped while the rules are off\n',
+    },
+    {
+      args: ['on'],
+      status: 200,
+      answer: { on: true, notice: 'noted; nothing is dropped while the configuration says mode: observe' },
+      sent: { method: 'POST', url: '/api/v1/on' },
+      out: 'noted; nothing is dropped while the configuration says mode: observe\n',
+    },
+    {
+      args: ['strict', 'on'],
+      status: 200,
+      answer: {
+        state: 'strict',
+        since: NOW,
+        why: 'The operator ordered the strict limits.',
+        order: 'on',
+        notice: null,
+      },
+      sent: { method: 'POST', url: '/api/v1/strict', body: { order: 'on' } },
+      out: 'the strict limits decide: The operator ordered the strict limits.\n',
+    },
+    {
+      args: ['strict', 'auto'],
+      status: 200,
+      answer: {
+        state: 'peace',
+        since: NOW,
+        why: 'Unknown sources are within their limit.',
+        order: 'auto',
+        notice: null,
+      },
+      sent: { method: 'POST', url: '/api/v1/strict', body: { order: 'auto' } },
+      out: 'the limits of peace decide: Unknown sources are within their limit.\n',
     },
     {
       args: ['enforce', 'sip', '--observe'],
       status: 200,
-      answer: { enforced: false },
+      answer: { enforced: false, notice: null },
       sent: { method: 'POST', url: '/api/v1/enforce-sip', body: { enforced: false } },
       out: 'the SIP limit is only observed: `ringfence status` lists whom it would limit\n',
     },
@@ -122,7 +170,7 @@ describe('an order', () => {
     {
       args: ['on'],
       status: 200,
-      answer: { on: true },
+      answer: { on: true, notice: null },
       sent: { method: 'POST', url: '/api/v1/on' },
       out: 'the rules are on\n',
     },
@@ -248,6 +296,7 @@ describe('wrong usage is 2, and the daemon is not asked', () => {
       err: /is no address; write it like 203\.0\.113\.7 or 2001:db8::7\n$/,
     },
     { args: ['enforce', 'everything'], err: /Allowed choices are sip/ },
+    { args: ['strict', 'perhaps'], err: /Allowed choices are on, off, auto/ },
     { args: ['block', '\u001b[31m'], err: /^ringfence: "\\u001b\[31m" is no address/ },
     { args: ['account', 'add', 'alice@example.org'], err: /is no account; write the user part alone/ },
   ])('$args', async ({ args, err }) => {

@@ -50,9 +50,24 @@ const STATUS: StatusSnapshot = {
     pendingChanges: 0,
     lastError: null,
     repairs: 1,
+    lastRepair: 'IPv4: the jump from PREROUTING was gone',
+    contestedUntil: null,
+    full: [],
+    notInPath: null,
+    judged: { udp: 1_300_000, tcp: 42 },
+    dropped: { blocks: 90_000, suspensions: 0, registerLimit: 8_000, firstPackets: 1_000, rest: 7 },
     registerPacketsDropped: 99_000,
     wouldHaveDone: [],
   },
+  strict: {
+    state: 'strict',
+    since: NOW - 60_000,
+    why: 'Unknown sources sent over 2,000 REGISTERs a second for two seconds.',
+    order: 'auto',
+  },
+  lanes: { proven: 1_500, answered: 2, returning: 1_400, ignoring: 0, letGo: {} },
+  gateways: [],
+  trial: null,
   limits: {
     register: { perSecond: 5, burst: 10 },
     sip: { perSecond: 20, burst: 50, enforced: false },
@@ -71,8 +86,11 @@ ports      udp 5060,5080, tcp none
 rates      1200.3 REGISTER/s, 1,300 SIP/s, 7 successes/s, 0 failures/s
 sensor     running (pcap), 1,234,567 frames, 3 lost, 0 malformed, 1 source
 rules      applied (iptables-nft), 0 changes pending, 1 repair, 99,000 REGISTERs dropped
-limits     REGISTER 5/s burst 10 a source
+packets    1,300,000 UDP and 42 TCP judged, dropped: 90,000 by blocks, 8,000 over REGISTER limits, 1,000 first packets under attack, 7 unasked keepalives and responses
+limits     strict since 2026-01-02 03:03:05: Unknown sources sent over 2,000 REGISTERs a second for two seconds.
+           REGISTER 5/s burst 10 a source
            SIP 20/s burst 50 a source, only observed
+lanes      1,500 proven, 2 answered, 1,400 returning, 0 ignoring
 decisions  1 block, 0 suspensions, 2 allowed
 registrar  off
 host       CPU 12.3 %, memory 1.2 of 4.0 GiB
@@ -90,9 +108,13 @@ describe('status', () => {
   test('lists whom the SIP limit would limit, errors, and what would have been done', async () => {
     await serve(200, {
       ...STATUS,
-      sensor: { ...STATUS.sensor, detail: 'REGISTERs are seen but no rule counts them: not in the path' },
+      sensor: { ...STATUS.sensor, detail: 'eth1: it is down' },
       rules: {
         ...STATUS.rules,
+        notInPath: 'Not in the path: 20 REGISTERs were seen and no rule judged one packet.',
+        full: ['rf-pvn4 is full: no other phone is served as proven.'],
+        judged: { udp: 0, tcp: 0 },
+        dropped: { blocks: 0 },
         lastError: 'iptables-restore: line 3 failed\n\u001b[31m',
         wouldHaveDone: ['add rf-block4 203.0.113.7'],
       },
@@ -101,15 +123,28 @@ describe('status', () => {
         sipWouldLimit: Array.from({ length: 12 }, (_, i) => ({ address: `192.0.2.${i}`, packets: i + 1 })),
       },
       registrar: { state: 'running', accounts: 1, bindings: 2, detail: 'two phones' },
+      strict: { state: 'peace', since: NOW, why: 'The operator ordered the limits of peace.', order: 'off' },
+      lanes: { ...STATUS.lanes, letGo: { provenOfAccount: 3, returning: 2 } },
+      gateways: [
+        { name: 'trunk-a', prefixes: ['192.0.2.0/24', '2001:db8::/48'], cps: 80, burst: 160 },
+        { name: 'trunk-b', prefixes: ['198.51.100.7'], cps: 5, burst: 10 },
+      ],
     })
     const { out } = await run(place, ['status'])
     expect(out.split('\n').slice(6)).toEqual([
       'sensor     running (pcap), 1,234,567 frames, 3 lost, 0 malformed, 1 source',
-      '           REGISTERs are seen but no rule counts them: not in the path',
+      '           eth1: it is down',
       'rules      applied (iptables-nft), 0 changes pending, 1 repair, 99,000 REGISTERs dropped',
       '           last error: iptables-restore: line 3 failed\\u000a\\u001b[31m',
-      'limits     REGISTER 5/s burst 10 a source',
+      '           Not in the path: 20 REGISTERs were seen and no rule judged one packet.',
+      '           rf-pvn4 is full: no other phone is served as proven.',
+      'packets    0 UDP and 0 TCP judged, none dropped',
+      'limits     peace since 2026-01-02 03:04:05 (ordered: strict off): The operator ordered the limits of peace.',
+      '           REGISTER 5/s burst 10 a source',
       '           SIP 20/s burst 50 a source, only observed',
+      'lanes      1,500 proven, 2 answered, 1,400 returning, 0 ignoring; 5 let go for lack of room',
+      'gateways   trunk-a: 80 calls/s burst 160 (192.0.2.0/24, 2001:db8::/48)',
+      '           trunk-b: 5 calls/s burst 10 (198.51.100.7)',
       'decisions  1 block, 0 suspensions, 2 allowed',
       'registrar  running, 1 account, 2 bindings: two phones',
       'host       CPU 12.3 %, memory 1.2 of 4.0 GiB',
@@ -123,6 +158,21 @@ describe('status', () => {
       '  add rf-block4 203.0.113.7',
       '',
     ])
+  })
+
+  test('says who contests the rules, and what is on trial', async () => {
+    await serve(200, {
+      ...STATUS,
+      rules: { ...STATUS.rules, state: 'contested', contestedUntil: NOW + 59_500 },
+      trial: { file: '/root/new.yaml', by: 'bob@cli', until: NOW + 42_000, secondsLeft: 42 },
+    })
+    const lines = (await run(place, ['status'])).out.split('\n')
+    expect(lines[2]).toBe(
+      'On trial for another 42s: /root/new.yaml of bob@cli (`ringfence confirm` keeps it, `ringfence revert` takes it back)',
+    )
+    expect(lines).toContain(
+      '           another program keeps changing the rules; found last: IPv4: the jump from PREROUTING was gone; next repair in 60 s',
+    )
   })
 
   test('as JSON it is what the daemon said', async () => {

@@ -26,11 +26,34 @@ function accepted(text: string): Config {
 
 const DEFAULTS: Config = {
   mode: 'enforce',
-  protect: { interfaces: ['eth0'], addresses: 'local', ports: { udp: [5060], tcp: [5060] } },
+  protect: {
+    interfaces: ['eth0'],
+    addresses: 'local',
+    ports: { udp: [5060], tcp: [5060] },
+    responses: 'asked',
+  },
   limits: {
     register: { perSecond: 5, burst: 10 },
+    prefix: { perSecond: 100, burst: 200 },
+    total: { perSecond: 2_000, burst: 4_000 },
+    strict: {
+      when: 'auto',
+      port: { perSecond: 0.1, burst: 6 },
+      source: { perSecond: 5, burst: 10 },
+      prefix: { perSecond: 100, burst: 200 },
+      total: { perSecond: 1_500, burst: 1_500 },
+    },
+    proven: { perSecond: 10, burst: 50 },
+    answered: { perSecond: 2, burst: 5 },
+    returning: { perSecond: 5, burst: 20 },
+    ignoring: { perSecond: 0.1, burst: 2 },
     sip: { perSecond: 20, burst: 50, enforce: false },
+    ceiling: { perSecond: 2_000, burst: 4_000 },
+    rest: { perSecond: 1_000, burst: 2_000 },
+    connections: { perSecond: 5, burst: 20, prefix: { perSecond: 50, burst: 100 }, most: 'auto' },
   },
+  gateways: [],
+  kernel: { elements: 'auto', buckets: 'auto', seen: 'auto' },
   policy: {
     registerRetry: 6,
     registerSuspend: true,
@@ -74,6 +97,7 @@ describe('what is accepted', () => {
       'SS_ENDPOINTREGISTERSUSPENDTIME',
       'SS_ENDPOINT_REGISTER_REPLACE',
       'SERVER_REGISTRAR_MAX_BINDINGS',
+      'CPS limit of a mapping gateway',
     ]) {
       expect(text).toMatch(new RegExp(`# VOS3000: ${name}$`, 'm'))
     }
@@ -87,6 +111,7 @@ describe('what is accepted', () => {
       interfaces: facts.interfaces,
       addresses: 'local',
       ports: { udp: facts.udpPorts, tcp: facts.tcpPorts },
+      responses: 'asked',
     })
   })
 
@@ -107,6 +132,40 @@ describe('what is accepted', () => {
     {
       text: `${ETH0}dashboard: { listen: '[::1]:80' }\n`,
       differs: { dashboard: { ...DEFAULTS.dashboard, listen: { host: '::1', port: 80 } } },
+    },
+    {
+      text: `${ETH0}limits: { strict: { when: never, port: { perMinute: 90 } }, connections: { most: none } }\n`,
+      differs: {
+        limits: {
+          ...DEFAULTS.limits,
+          strict: { ...DEFAULTS.limits.strict, when: 'never', port: { perSecond: 1.5, burst: 6 } },
+          connections: { ...DEFAULTS.limits.connections, most: 'none' },
+        },
+      },
+    },
+    {
+      text: `${ETH0}gateways:
+  - { name: single, prefixes: [192.0.2.1], profile: single-phone }
+  - { name: office-1, prefixes: [192.0.2.16/28, '2001:db8::/48'], profile: small-office, burst: 25 }
+  - { name: center, prefixes: [192.0.2.2], profile: call-center }
+  - { name: whole, prefixes: [192.0.2.3], profile: wholesale }
+  - { name: resells, prefixes: [192.0.2.4], profile: reseller }
+  - { name: own-number, prefixes: [192.0.2.5], cps: 33, burst: 100 }
+`,
+      differs: {
+        gateways: [
+          { name: 'single', prefixes: ['192.0.2.1/32'], cps: { perSecond: 5, burst: 10 } },
+          {
+            name: 'office-1',
+            prefixes: ['192.0.2.16/28', '2001:db8::/48'],
+            cps: { perSecond: 20, burst: 25 },
+          },
+          { name: 'center', prefixes: ['192.0.2.2/32'], cps: { perSecond: 80, burst: 160 } },
+          { name: 'whole', prefixes: ['192.0.2.3/32'], cps: { perSecond: 150, burst: 300 } },
+          { name: 'resells', prefixes: ['192.0.2.4/32'], cps: { perSecond: 50, burst: 100 } },
+          { name: 'own-number', prefixes: ['192.0.2.5/32'], cps: { perSecond: 33, burst: 100 } },
+        ],
+      },
     },
     {
       text: `${ETH0}policy: { registerSuspendTime: 90, flood: { within: 1m30s, for: 7d } }\n`,
@@ -156,7 +215,7 @@ const NAME = 'expected the name of a network interface (at most 15 of A-Z a-z 0-
 const INTERFACES = 'expected a list of the network interfaces that SIP arrives on, for example [eth0]'
 const ENDPOINT = "expected an address and a port in quotes, for example '127.0.0.1:8560' or '[::1]:8560'"
 const TOP =
-  'expected a mapping with the keys mode, protect, limits, policy, allow, sensor, dashboard, registrar, control and data'
+  'expected a mapping with the keys mode, protect, limits, gateways, kernel, policy, allow, sensor, dashboard, registrar, control and data'
 
 describe('what is refused, with the whole message', () => {
   test.each([
@@ -237,13 +296,13 @@ describe('what is refused, with the whole message', () => {
     {
       text: `${ETH0}"__proto__": { mode: observe }\n`,
       says: [
-        'F:2:1: unknown key `__proto__`; expected one of mode, protect, limits, policy, allow, sensor, dashboard, registrar, control or data',
+        'F:2:1: unknown key `__proto__`; expected one of mode, protect, limits, gateways, kernel, policy, allow, sensor, dashboard, registrar, control or data',
       ],
     },
     {
       text: `${ETH0}"a\\e[31m": 1\n`,
       says: [
-        'F:2:1: unknown key `a\\u001b[31m`; expected one of mode, protect, limits, policy, allow, sensor, dashboard, registrar, control or data',
+        'F:2:1: unknown key `a\\u001b[31m`; expected one of mode, protect, limits, gateways, kernel, policy, allow, sensor, dashboard, registrar, control or data',
       ],
     },
     // Values.
@@ -306,7 +365,71 @@ describe('what is refused, with the whole message', () => {
     },
     {
       text: `${ETH0}limits: 5\n`,
-      says: ['F:2:9: limits: found 5; expected a mapping with the keys register and sip'],
+      says: [
+        'F:2:9: limits: found 5; expected a mapping with the keys register, prefix, total, strict, proven, answered, returning, ignoring, sip, ceiling, rest and connections',
+      ],
+    },
+    {
+      text: `${ETH0}limits: { total: { perSecond: 1000001 }, strict: { when: on, port: { perSecond: 1 } } }\n`,
+      says: [
+        'F:2:31: limits.total.perSecond: found 1000001; expected a whole number from 1 to 1000000',
+        'F:2:58: limits.strict.when: found "on"; expected auto, always or never',
+        'F:2:70: limits.strict.port: unknown key `perSecond`; expected one of perMinute or burst',
+      ],
+    },
+    {
+      text: `${ETH0}limits: { perMinute: 6, connections: { most: 0 } }\n`,
+      says: [
+        'F:2:11: limits: unknown key `perMinute` here; it belongs under `limits.strict.port`',
+        'F:2:46: limits.connections.most: found 0; expected auto, none or a whole number from 1 to 100000',
+      ],
+    },
+    {
+      text: `${ETH0}kernel: { elements: 10, buckets: none, seen: 1.5 }\nprotect2: 1\n`,
+      says: [
+        'F:2:21: kernel.elements: found 10; expected auto or a whole number from 1000 to 4000000',
+        'F:2:34: kernel.buckets: found "none"; expected auto or a whole number from 1000 to 1048576',
+        'F:2:46: kernel.seen: found 1.5; expected auto or a whole number from 1000 to 10000000',
+        'F:3:1: unknown key `protect2`; did you mean `protect`?',
+      ],
+    },
+    {
+      text: `protect: { interfaces: [eth0], responses: none }\n`,
+      says: ['F:1:43: protect.responses: found "none"; expected asked or any'],
+    },
+    {
+      text: `${ETH0}gateways:
+  - { name: Carrier, prefixes: [], cps: 5 }
+  - { name: a, prefixes: [0.0.0.0/0], cps: 5, profile: reseller }
+  - { name: b, prefixes: [192.0.2.1], burst: 3 }
+  - { name: c, prefixes: [192.0.2.2], profile: huge, cps: 0 }
+`,
+      says: [
+        'F:3:13: gateways[0].name: found "Carrier"; expected a name of 1 to 20 lower case letters, digits and dashes, for example carrier-1',
+        'F:3:32: gateways[0].prefixes: found an empty list; expected a list of the addresses and prefixes of the gateway, for example [198.51.100.0/28]',
+        'F:4:27: gateways[1].prefixes[0]: found "0.0.0.0/0" (a /0 holds the whole internet); expected an address or prefix, for example 192.0.2.7, 198.51.100.0/24 or 2001:db8::/48',
+        'F:5:5: gateways[2]: found a mapping (it has neither); expected a gateway with either profile: small-office (or another one) or cps: 20',
+        'F:6:48: gateways[3].profile: found "huge"; expected single-phone, small-office, call-center, wholesale or reseller',
+        'F:6:59: gateways[3].cps: found 0; expected a whole number from 1 to 100000',
+      ],
+    },
+    {
+      text: `${ETH0}gateways: [{ name: a, prefixes: [192.0.2.1], cps: 5, profile: reseller }]\n`,
+      says: [
+        'F:2:12: gateways[0]: found a mapping (it has both); expected a gateway with either profile: small-office (or another one) or cps: 20',
+      ],
+    },
+    {
+      text: `${ETH0}gateways:
+  - { name: a, prefixes: [192.0.2.0/28, 192.0.2.0/28], cps: 5 }
+  - { name: b, prefixes: [192.0.2.1/28, 192.0.2.1], cps: 5 }
+  - { name: a, prefixes: [192.0.2.2], cps: 5 }
+`,
+      says: [
+        'F:3:41: gateways[0].prefixes[1]: 192.0.2.0/28 is already on the list; whose calls would it count?',
+        'F:4:27: gateways[1].prefixes[0]: 192.0.2.0/28 is also a prefix of the gateway a; whose calls would it count?',
+        'F:5:13: gateways[2].name: the gateway a is already on the list',
+      ],
     },
     {
       text: `${ETH0}policy:\n  registerSuspend: yes\n  registerSuspendTime: 3 minutes\n  flood:\n    within: 2h\n    for: 0\n`,
@@ -468,6 +591,24 @@ test.each([
   {
     text: `${ETH0}allow: [10.0.0.0/7]\n`,
     says: ['F:2:9: allow[0]: 10.0.0.0/7 lets a large part of the internet past every limit'],
+  },
+  {
+    text: `${ETH0}allow: [198.51.100.0/24]
+gateways:
+  - { name: a, prefixes: [198.51.100.7], cps: 5 }
+  - { name: b, prefixes: [198.51.96.0/20, 192.0.2.1], cps: 5 }
+`,
+    says: [
+      'F:4:27: gateways[0].prefixes[0]: 198.51.100.0/24 is on the allowlist, which comes first: its calls are not counted for the gateway a',
+      'F:5:27: gateways[1].prefixes[0]: 198.51.100.0/24 is on the allowlist, which comes first: its calls are not counted for the gateway b',
+    ],
+  },
+  {
+    text: `${ETH0}limits: { register: { perSecond: 200 }, strict: { total: { perSecond: 50 } } }\n`,
+    says: [
+      'F:2:1: limits.prefix.perSecond: is lower than limits.register: one flooding source takes what many others were to share',
+      'F:2:71: limits.strict.total.perSecond: is lower than limits.strict.prefix: one flooding source takes what many others were to share',
+    ],
   },
   {
     text: `${ETH0}limits: { sip: { enforce: true } }\n`,

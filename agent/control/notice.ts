@@ -1,0 +1,33 @@
+import type { RulesStatus } from '../../rules/status.ts'
+
+/** What an order finds: whether anything that it asks for can be dropped now. */
+export interface Force {
+  readonly mode: 'enforce' | 'observe'
+  readonly isOff: boolean
+  readonly rules: RulesStatus
+}
+
+/** What has to be said with an order that was taken while the kernel drops nothing; null where it does. */
+export function noticeOf({ mode, isOff, rules }: Force): string | null {
+  if (mode === 'observe') {
+    return 'noted; nothing is dropped while the configuration says mode: observe'
+  }
+  if (isOff) return 'noted; nothing is dropped while the rules are off: `ringfence on` puts them back'
+  switch (rules.state) {
+    case 'applied':
+    case 'pending':
+      return null
+    case 'off':
+      return 'noted; nothing is dropped yet: no rules were applied so far'
+    case 'contested':
+      return `noted; another program keeps changing our rules, and the kernel may not hold this: \`ringfence status\` says what was found`
+    case 'failing':
+      return `noted; the kernel does not take the rules at the moment, and it is tried again: ${failureSentence(rules.lastError)}`
+  }
+}
+
+/** Why the last attempt failed, with the line that is to blame. */
+export function failureSentence(failure: RulesStatus['lastError']): string {
+  if (!failure) return 'it was not said why.'
+  return failure.line === null ? failure.message : `${failure.message} (line: ${failure.line})`
+}

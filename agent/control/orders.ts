@@ -1,0 +1,231 @@
+import {
+  type AccountView,
+  type AllowView,
+  type BlockOrder,
+  type DecisionView,
+  type Noted,
+  OrderRefused,
+  type StrictView,
+  type TargetOrder,
+} from '../../dashboard/api/control-plane.ts'
+import { readTarget as readNormalTarget } from '../../dashboard/api/target.ts'
+import {
+  type Address,
+  type Prefix,
+  parsePrefix,
+  parseSource,
+  showPrefix,
+  showSource,
+  splitPrefix,
+} from '../../registrar/net/address.ts'
+import { KernelError } from '../../rules/kernel.ts'
+import type { AuditEntry, Decision } from '../journal/entries.ts'
+import { noticeOf } from './notice.ts'
+import type { DaemonParts } from './parts.ts'
+import { decisionView, showTarget } from './views.ts'
+
+/** Longer blocks are written without an end. */
+const LONGEST_BLOCK_SECONDS = 10 * 365 * 86_400
+
+export interface OrdersOptions extends DaemonParts {
+  /** Decisions as people see them, with what the kernel dropped for them. */
+  readonly viewsOf: (decisions: readonly Decision[]) => DecisionView[]
+  readonly refreshCounters: () => Promise<void>
+  readonly onChange: () => void
+}
+
+/** What the operator orders. Every order is in the audit trail; one that cannot be is refused with a sentence. */
+export class Orders {
+  readonly #o: OrdersOptions
+  #isOff = false
+
+  constructor(options: OrdersOptions) {
+    this.#o = options
+  }
+
+  /** Whether the operator took the rules out of the kernel. */
+  get isOff(): boolean {
+    return this.#isOff
+  }
+
+  /** What has to be said with an order while the kernel drops nothing; null where it does. */
+  get notice(): string | null {
+    const { mode } = this.#o.config()
+    return noticeOf({ mode, isOff: this.#isOff, rules: this.#o.engine.status() })
+  }
+
+  async block(order: BlockOrder): Promise<DecisionView & Noted> {
+    const target = readTarget(order.target)
+    const refusal = this.#o.decisions.refusalOfOrder(target)
+    if (refusal !== undefined) {
+      throw new OrderRefused(splitPrefix(target).length === 0 ? 'bad-input' : 'conflict', refusal)
+    }
+    const { seconds } = order
+    if (
+      seconds !== undefined &&
+      (!Number.isFinite(seconds) || seconds < 1 || seconds > LONGEST_BLOCK_SECONDS)
+    ) {
+      throw new OrderRefused(
+        'bad-input',
+        'A block lasts between 1 second and 10 years; leave the time out for one without an end.',
+      )
+    }
+    if (this.#o.decisions.allowedPrefixes().includes(target)) {
+      throw new OrderRefused(
+        'conflict',
+        `${showPrefix(target)} is on the allowlist, which comes first; take it off with: ringfence disallow ${showPrefix(target)}`,
+      )
+    }
+    const now = this.#o.clock()
+    const decision = this.#o.decisions.order({
+      target,
+      until: seconds === undefined ? null : now + seconds * 1000,
+      reason: order.reason ?? 'blocked by the operator',
+      who: order.by,
+    })
+    this.audit(order.by, 'block', showPrefix(target))
+    const { notice } = await this.#done()
+    return { ...decisionView(decision, this.#o.clock()), notice }
+  }
+
+  async unblock(order: TargetOrder): Promise<{ readonly removed: readonly DecisionView[] }> {
+    const port = parseSource(order.target.trim())
+    const target = port ?? readTarget(order.target)
+    const address = typeof target === 'string' ? splitPrefix(target).address : target.address
+    const shown = typeof target === 'string' ? showPrefix(target) : showSource(target)
+    await this.#o.refreshCounters()
+    const lifted = this.#o.decisions.lift(target, order.by)
+    if (lifted.length === 0) {
+      const around = this.#o.decisions.about(address).map(showTarget)
+      const hint = around.length > 0 ? `; what holds it is ${around.join(', ')}: unblock that` : ''
+      throw new OrderRefused('not-found', `${shown} is not blocked or suspended${hint}.`)
+    }
+    this.#pardon(address)
+    this.audit(order.by, 'unblock', shown)
+    const removed = this.#o.viewsOf(lifted)
+    await this.#done()
+    return { removed }
+  }
+
+  async allow(order: TargetOrder & { readonly reason?: string }): Promise<AllowView> {
+    const target = readTarget(order.target)
+    if (splitPrefix(target).length === 0) {
+      throw new OrderRefused(
+        'bad-input',
+        `${order.target} is every address there is; to stop protecting use: ringfence off`,
+      )
+    }
+    const since = this.#o.clock()
+    const entry = { target, since, who: order.by, reason: order.reason ?? 'allowed by the operator' }
+    this.#o.decisions.allow(entry)
+    this.#pardon(splitPrefix(target).address)
+    this.audit(order.by, 'allow', showPrefix(target))
+    await this.#done()
+    return { target: showPrefix(target), since, by: 'operator', reason: entry.reason }
+  }
+
+  async disallow(order: TargetOrder): Promise<{ readonly removed: readonly AllowView[] }> {
+    const target = readTarget(order.target)
+    const removed = this.#o.decisions.disallow(target)
+    if (!removed) {
+      const configured = this.#o.decisions.configuredAllow.includes(target)
+      if (configured) {
+        throw new OrderRefused(
+          'conflict',
+          `${showPrefix(target)} is allowed by the configuration file; take it out of allow: there and reload.`,
+        )
+      }
+      throw new OrderRefused('not-found', `${showPrefix(target)} is not on the allowlist.`)
+    }
+    this.audit(order.by, 'disallow', showPrefix(target))
+    await this.#done()
+    return {
+      removed: [{ target: showPrefix(target), since: removed.since, by: 'operator', reason: removed.reason }],
+    }
+  }
+
+  async enforceSip(order: {
+    readonly enforced: boolean
+    readonly by: string
+  }): Promise<{ readonly enforced: boolean } & Noted> {
+    if (!order.enforced && this.#o.config().limits.sip.enforce) {
+      throw new OrderRefused(
+        'conflict',
+        'The configuration file says limits.sip.enforce: true; change it there and reload.',
+      )
+    }
+    this.#o.setSipEnforced(order.enforced)
+    this.audit(order.by, order.enforced ? 'enforce sip' : 'observe sip', '')
+    const { notice } = await this.#done()
+    return { enforced: this.#o.sipEnforced(), notice: order.enforced ? notice : null }
+  }
+
+  async strict(order: {
+    readonly order: StrictView['order']
+    readonly by: string
+  }): Promise<StrictView & Noted> {
+    this.#o.setStrict(order.order)
+    this.audit(order.by, `strict ${order.order}`, '')
+    const { notice } = await this.#done()
+    return { ...this.#o.strict(), notice: order.order === 'on' ? notice : null }
+  }
+
+  async off(order: { readonly by: string }): Promise<{ readonly removed: readonly string[] }> {
+    this.audit(order.by, 'off', '')
+    this.#isOff = true
+    const removed = await this.#o.removeRules().catch((error: unknown) => {
+      throw error instanceof KernelError ? new OrderRefused('unavailable', error.message) : error
+    })
+    this.#o.onChange()
+    return { removed }
+  }
+
+  async on(order: { readonly by: string }): Promise<Noted> {
+    this.audit(order.by, 'on', '')
+    this.#isOff = false
+    this.#o.engine.on()
+    return this.#done()
+  }
+
+  async addAccount(order: {
+    readonly aor: string
+    readonly password: string
+    readonly by: string
+  }): Promise<AccountView> {
+    const added = await this.#o.registrar.addAccount({ user: order.aor, password: order.password })
+    this.audit(order.by, 'account add', order.aor)
+    return added
+  }
+
+  async removeAccount(order: { readonly aor: string; readonly by: string }): Promise<AccountView> {
+    const removed = await this.#o.registrar.removeAccount(order.aor)
+    if (!removed) throw new OrderRefused('not-found', `There is no account ${order.aor.slice(0, 80)}.`)
+    this.audit(order.by, 'account remove', order.aor)
+    return removed
+  }
+
+  audit(who: string, what: AuditEntry['what'], target: string): void {
+    try {
+      this.#o.journal.audit({ time: this.#o.clock(), who, what, target })
+    } catch {
+      this.#o.decisions.journalFailures++
+    }
+  }
+
+  /** Waits for the kernel, and says where it drops nothing all the same. */
+  async #done(): Promise<Noted> {
+    await this.#o.engine.settled()
+    this.#o.onChange()
+    return { notice: this.notice }
+  }
+
+  #pardon(address: Address): void {
+    this.#o.pardonSource(address)
+    this.#o.registrar.pardon(address)
+  }
+}
+
+/** The API's own reading of what a person writes, refusals included. */
+function readTarget(text: string): Prefix {
+  return parsePrefix(readNormalTarget(text))!
+}

@@ -1,0 +1,187 @@
+import type {
+  AllowView,
+  DecisionView,
+  LiveSnapshot,
+  SourceStory,
+  StatusSnapshot,
+} from '../../dashboard/api/control-plane.ts'
+import { readAddress } from '../../dashboard/api/target.ts'
+import type { TrialView } from '../../dashboard/api/what-if.ts'
+import { type Address, showPrefix } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds } from '../../registrar/net/time.ts'
+import type { Decision } from '../journal/entries.ts'
+import { listFaults } from './faults.ts'
+import { CounterReader } from './kernel-counters.ts'
+import { failureSentence } from './notice.ts'
+import type { DaemonParts } from './parts.ts'
+import { PathWatch } from './path-watch.ts'
+import { tellStory } from './source-story.ts'
+import { decisionView, showPrefixes } from './views.ts'
+
+const LIVE_BLOCKED = 200
+const MOST_OVER_LIMIT = 50
+
+export interface QuestionsOptions extends DaemonParts {
+  readonly startedAt: EpochMilliseconds
+  readonly isOff: () => boolean
+  readonly trial: () => TrialView | null
+}
+
+/** What may be asked about the daemon: how it stands, what is blocked, and why. */
+export class Questions {
+  readonly #o: QuestionsOptions
+  readonly #counters: CounterReader
+  readonly pathWatch: PathWatch
+
+  constructor(options: QuestionsOptions) {
+    this.#o = options
+    this.pathWatch = new PathWatch({ log: options.log, protect: () => options.config().protect })
+    this.#counters = new CounterReader({
+      engine: options.engine,
+      clock: options.clock,
+      onRead: ({ value, suspicious, at }) => {
+        options.picture.dropped(suspicious, at)
+        const { udp, tcp } = value.judged
+        this.pathWatch.read(at, this.#standsInKernel() ? udp + tcp : undefined)
+      },
+    })
+  }
+
+  async status(): Promise<StatusSnapshot> {
+    const { clock, engine, picture, sensor, decisions } = this.#o
+    await this.refreshCounters()
+    const now = clock()
+    const config = this.#o.config()
+    const rules = engine.status()
+    const desired = this.#o.desired()
+    const { addresses, interfaces, ports } = config.protect
+    const { latest } = this.#counters
+    return {
+      version: this.#o.version,
+      time: now,
+      startedAt: this.#o.startedAt,
+      mode: config.mode,
+      ...this.#state(now),
+      traffic: {
+        interfaces,
+        udpPorts: ports.udp,
+        tcpPorts: ports.tcp,
+        destinations: addresses === 'local' ? ['local'] : showPrefixes(addresses),
+      },
+      rates: picture.latest,
+      history: picture.history,
+      sensor: { ...sensor },
+      rules: {
+        state: this.#o.isOff() ? 'off' : config.mode === 'observe' ? 'observing' : rules.state,
+        backend: rules.backend,
+        lastAppliedAt: rules.lastAppliedAt,
+        pendingChanges: rules.pendingChanges,
+        lastError: rules.lastError && failureSentence(rules.lastError),
+        repairs: rules.repairs.count,
+        lastRepair: rules.repairs.last,
+        contestedUntil: rules.repairs.contestedUntil,
+        full: rules.full,
+        notInPath: this.pathWatch.alarm,
+        judged: latest?.value.judged ?? { udp: 0, tcp: 0 },
+        dropped: latest?.value.dropped ?? {},
+        registerPacketsDropped: latest?.registers ?? 0,
+        wouldHaveDone: this.#o.wouldHaveDone(),
+      },
+      strict: this.#o.strict(),
+      lanes: this.#o.lanes(),
+      gateways: desired.gateways.map(({ name, prefixes, cps }) => ({
+        name,
+        prefixes: showPrefixes(prefixes),
+        cps: cps.perSecond,
+        burst: cps.burst,
+      })),
+      trial: this.#o.trial(),
+      limits: {
+        register: pick(config.limits.register),
+        sip: { ...pick(config.limits.sip), enforced: this.#o.sipEnforced() },
+        sipWouldLimit: (latest?.value.wouldLimit ?? [])
+          .slice(0, MOST_OVER_LIMIT)
+          .map(({ source, packets }) => ({ address: showPrefix(source), packets })),
+      },
+      host: this.#o.host(),
+      counts: { ...decisions.counts, allowed: decisions.allowedPrefixes().length },
+      registrar: this.#o.registrar.status(),
+    }
+  }
+
+  async blocked(): Promise<readonly DecisionView[]> {
+    await this.refreshCounters()
+    return this.viewsOf(this.#o.decisions.standing())
+  }
+
+  allowed(): readonly AllowView[] {
+    const configured = this.#o.decisions.configuredAllow.map((target) => ({
+      target: showPrefix(target),
+      since: this.#o.startedAt,
+      by: 'configuration',
+      reason: 'in the configuration file',
+    }))
+    const operators = this.#o.decisions.operatorAllow.map(({ target, since, reason }) => ({
+      target: showPrefix(target),
+      since,
+      by: 'operator',
+      reason,
+    }))
+    return [...configured, ...operators]
+  }
+
+  async explain(text: string): Promise<SourceStory> {
+    const address = readAddress(text) as Address
+    return tellStory(address, { ...this.#o, drops: (await this.#counters.refreshed())?.drops })
+  }
+
+  snapshot(): LiveSnapshot {
+    const now = this.#o.clock()
+    const standing = this.#o.decisions.standing()
+    return {
+      time: now,
+      ...this.#state(now),
+      rates: this.#o.picture.latest,
+      blocked: this.viewsOf(standing.slice(0, LIVE_BLOCKED)),
+      blockedTotal: standing.length,
+      trial: this.#o.trial(),
+    }
+  }
+
+  viewsOf(decisions: readonly Decision[]): DecisionView[] {
+    const now = this.#o.clock()
+    return decisions.map((decision) => decisionView(decision, now, this.#counters.latest?.drops))
+  }
+
+  /** Reads the kernel's counters unless that was done a moment ago. */
+  async refreshCounters(): Promise<void> {
+    await this.#counters.refreshed()
+  }
+
+  /** Whether there are rules in the kernel that packets should pass. */
+  #standsInKernel(): boolean {
+    const { state, lastAppliedAt } = this.#o.engine.status()
+    if (this.#o.config().mode === 'observe' || this.#o.isOff() || state === 'off') return false
+    return lastAppliedAt !== null
+  }
+
+  #state(now: EpochMilliseconds): Pick<LiveSnapshot, 'state' | 'sentence'> {
+    const { engine, sensor, registrar, decisions, picture, config } = this.#o
+    const faults = listFaults({
+      now,
+      rules: engine.status(),
+      notInPath: this.pathWatch.alarm,
+      sensor,
+      registrar: registrar.status(),
+      journalFailures: decisions.journalFailures,
+      refusedFull: decisions.refusedFull,
+      decisions: decisions.size,
+    })
+    const parts = { mode: config().mode, off: this.#o.isOff(), faults, ...decisions.counts }
+    return picture.state(now, parts)
+  }
+}
+
+function pick(limit: { readonly perSecond: number; readonly burst: number }) {
+  return { perSecond: limit.perSecond, burst: limit.burst }
+}

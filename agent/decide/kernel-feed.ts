@@ -1,0 +1,215 @@
+import type { Clock, Milliseconds } from '../../registrar/net/time.ts'
+import type { DesiredState } from '../../rules/desired-state.ts'
+import type { Config } from '../config/config.ts'
+import { type HostFacts, tableSizes } from '../config/kernel-sizes.ts'
+import { RETURNING_FOR } from '../detect/flood.ts'
+import type { LaneEvidence } from '../detect/lane-evidence.ts'
+import type { Journal } from '../journal/journal.ts'
+import {
+  type AttackState,
+  nextAttackState,
+  peaceSince,
+  type StrictOrder,
+  type UnknownRate,
+} from './attack.ts'
+import type { Decisions } from './decisions.ts'
+import { buildDesiredState } from './desired.ts'
+import { type LaneCounts, Lanes } from './lanes.ts'
+import type { ProvenBounds } from './proven-ports.ts'
+
+const TICK: Milliseconds = 1_000
+/** Between two states that are handed on for changes that may wait: at least so long, and at most. */
+const SHORTEST_PAUSE: Milliseconds = 5
+const LONGEST_PAUSE: Milliseconds = 25
+/** A pause is so many times as long as handing on the last state took. */
+const PAUSES_A_STATE = 4
+
+const SIP_ENFORCED = 'enforce-sip'
+const STRICT_ORDER = 'strict'
+
+export interface KernelFeedOptions {
+  readonly config: () => Config
+  readonly host: HostFacts
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly decisions: Decisions
+  /** Takes a state over at once. */
+  readonly hand: (state: DesiredState) => void
+  /** The strict limits began or ended to decide. */
+  readonly onAttack: (attack: AttackState) => void
+  /** Runs what is only remembered, and may fail without harm. */
+  readonly keep: (write: () => void) => void
+}
+
+/**
+ * Hands the kernel's engine what it should hold, whenever that changes: decisions at once, lanes and a thousand
+ * verdicts a second in steps of some milliseconds. Keeps the lanes, and whether there is an attack.
+ */
+export class KernelFeed {
+  readonly #o: KernelFeedOptions
+  readonly #lanes: Lanes
+  #attack: AttackState
+  #isStarted = false
+  #pauseUntil: Milliseconds = 0
+  #waiting: NodeJS.Timeout | undefined
+  #tick: NodeJS.Timeout | undefined
+
+  constructor(options: KernelFeedOptions) {
+    this.#o = options
+    this.#lanes = new Lanes(boundsOf(options.config(), options.host))
+    this.#attack = peaceSince(options.clock())
+  }
+
+  /** Puts back who was in which lane before the daemon ended, and hands the first state on. */
+  start(): void {
+    const { journal, clock, keep } = this.#o
+    const now = clock()
+    keep(() => {
+      const returning = journal.returningEntries(now - RETURNING_FOR)
+      this.#lanes.restore({ proven: journal.provenEntries(now), returning }, now)
+    })
+    this.#isStarted = true
+    this.#weigh()
+    this.desire('now')
+    this.#tick = setInterval(() => this.#second(), TICK)
+  }
+
+  close(): void {
+    this.#isStarted = false
+    clearInterval(this.#tick)
+    clearTimeout(this.#waiting)
+    this.#remember()
+  }
+
+  /** Something that the kernel should hold has changed. */
+  desire(when: 'now' | 'soon'): void {
+    if (!this.#isStarted) return
+    const wait = this.#pauseUntil - performance.now()
+    if (when === 'now' || wait <= 0) this.#handOn()
+    else this.#waiting ??= setTimeout(() => this.#handOn(), wait)
+  }
+
+  /** What the kernel should hold now. */
+  desired(): DesiredState {
+    return this.desiredUnder(this.#o.config())
+  }
+
+  /** What it should hold under another configuration. */
+  desiredUnder(config: Config): DesiredState {
+    const { host, decisions } = this.#o
+    return buildDesiredState({
+      config,
+      host,
+      decisions,
+      sipEnforced: this.#isSipEnforced(config),
+      strictUntil: this.#attack.strictUntil,
+      members: this.#lanes.parts(),
+    })
+  }
+
+  /** The configuration is another one. */
+  reconfigured(): void {
+    this.#lanes.configure(boundsOf(this.#o.config(), this.#o.host))
+    this.#weigh()
+    this.desire('now')
+  }
+
+  /** `dropped`: evidence that the sensor had no room for. */
+  take({
+    evidence,
+    dropped,
+  }: {
+    readonly evidence: readonly LaneEvidence[]
+    readonly dropped: number
+  }): void {
+    const now = this.#o.clock()
+    this.#lanes.evidenceDropped += dropped
+    for (const each of evidence) this.#lanes.take(each, now)
+    if (this.#lanes.hasChanged) this.desire('soon')
+  }
+
+  summarised(rate: UnknownRate): void {
+    this.#weigh(rate)
+  }
+
+  lanes(): LaneCounts {
+    return this.#lanes.counts()
+  }
+
+  strict(): Pick<AttackState, 'state' | 'since' | 'why'> & { readonly order: StrictOrder } {
+    const { state, since, why } = this.#attack
+    return { state, since, why, order: this.#strictOrder }
+  }
+
+  /** The operator's order, which is kept over a restart. */
+  setStrict(order: StrictOrder): void {
+    this.#o.journal.putSetting(STRICT_ORDER, order)
+    this.#weigh()
+    this.desire('now')
+  }
+
+  /** Whether the SIP limit drops. */
+  get sipEnforced(): boolean {
+    return this.#isSipEnforced(this.#o.config())
+  }
+
+  setSipEnforced(enforced: boolean): void {
+    this.#o.journal.putSetting(SIP_ENFORCED, String(enforced))
+    this.desire('now')
+  }
+
+  #isSipEnforced({ limits }: Config): boolean {
+    return limits.sip.enforce || this.#o.journal.setting(SIP_ENFORCED) === 'true'
+  }
+
+  get #strictOrder(): StrictOrder {
+    const order = this.#o.journal.setting(STRICT_ORDER)
+    return order === 'on' || order === 'off' ? order : 'auto'
+  }
+
+  #weigh(rate?: UnknownRate): void {
+    const { limits } = this.#o.config()
+    const before = this.#attack
+    const settings = { order: this.#strictOrder, when: limits.strict.when, total: limits.total.perSecond }
+    const now = this.#o.clock()
+    this.#attack = nextAttackState(before, settings, rate ? { now, rate } : { now })
+    if (this.#attack.strictUntil !== before.strictUntil) this.desire('now')
+    if (this.#attack.state !== before.state) this.#o.onAttack(this.#attack)
+  }
+
+  #second(): void {
+    this.#weigh()
+    this.#lanes.sweep(this.#o.clock())
+    if (this.#lanes.hasChanged) this.desire('soon')
+    this.#remember()
+  }
+
+  #remember(): void {
+    const { proven, unproven, returning } = this.#lanes.takeChanges()
+    const { journal, keep } = this.#o
+    keep(() => {
+      for (const entry of unproven) journal.forgetProven(entry)
+      for (const entry of proven) journal.rememberProven(entry)
+      for (const entry of returning) journal.rememberReturning(entry)
+    })
+  }
+
+  #handOn(): void {
+    clearTimeout(this.#waiting)
+    this.#waiting = undefined
+    const begun = performance.now()
+    this.#o.hand(this.desired())
+    const took = performance.now() - begun
+    this.#pauseUntil =
+      performance.now() + Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, took * PAUSES_A_STATE))
+  }
+}
+
+function boundsOf({ kernel, registrar }: Config, { memoryBytes }: HostFacts): ProvenBounds {
+  return { maxBindings: registrar.maxBindings, capacity: tableSizes(kernel, memoryBytes).elements }
+}
+
+/** As many verdicts stand at once as leave the operator some room in the kernel's sets. */
+export function mostDecisions({ kernel }: Config, { memoryBytes }: HostFacts): number {
+  return Math.floor(tableSizes(kernel, memoryBytes).elements * 0.9)
+}

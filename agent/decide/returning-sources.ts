@@ -1,0 +1,127 @@
+import type { Prefix } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import { RETURNING_TIERS } from '../../rules/desired-state.ts'
+import { RETURNING_FOR } from '../detect/flood.ts'
+import type { ReturningEntry } from '../journal/entries.ts'
+import { type MemberParts, putOff } from './member-parts.ts'
+import { Shares } from './shares.ts'
+
+/** A phone that registers every minute has its element written once in this time. */
+const STEP: Milliseconds = 3_600_000
+/** Accounts are counted over two spans of this, the present one and the one before. */
+const COUNTED_OVER: Milliseconds = RETURNING_FOR / 2
+/** More accounts than this make no difference. */
+const MOST_ACCOUNTS = RETURNING_TIERS[1].accounts + 1
+/** Sources that one account may make returning ones; a phone that moves about has fewer in a week. */
+const MOST_OF_AN_ACCOUNT = 32
+
+interface ReturningSource {
+  readonly source: Prefix
+  /** Whose success made it a returning one. */
+  readonly sponsor: string
+  since: EpochMilliseconds
+  /** Accounts that registered from there since then, by the hash of their names. */
+  accounts: number[]
+  accountsBefore: number
+}
+
+/** The sources (IPv4 addresses, IPv6 /64s) that registered within the last days, and for about how many accounts. */
+export class ReturningSources {
+  readonly #parts: MemberParts
+  readonly #sources = new Map<Prefix, ReturningSource>()
+  readonly #shares: Shares<ReturningSource>
+  #written = new Map<Prefix, ReturningEntry>()
+
+  constructor(parts: MemberParts, { capacity }: { readonly capacity: number }) {
+    this.#parts = parts
+    this.#shares = new Shares({ each: MOST_OF_AN_ACCOUNT, total: capacity })
+  }
+
+  get size(): number {
+    return this.#sources.size
+  }
+
+  /** Sources that had to go because there were too many, of one account or in all. */
+  get letGo(): number {
+    return this.#shares.letGoOfAccount + this.#shares.letGoOfAll
+  }
+
+  configure({ capacity }: { readonly capacity: number }): void {
+    for (const { source } of this.#shares.resize({ each: MOST_OF_AN_ACCOUNT, total: capacity }))
+      this.#forget(source)
+  }
+
+  has(source: Prefix): boolean {
+    return this.#sources.has(source)
+  }
+
+  /** An account registered from there. */
+  registered(source: Prefix, account: string, now: EpochMilliseconds): void {
+    const known = this.#put(source, account, now)
+    if (now - known.since >= COUNTED_OVER) {
+      known.accountsBefore = now - known.since < 2 * COUNTED_OVER ? known.accounts.length : 0
+      known.accounts = []
+      known.since = now
+    }
+    const name = hash(account)
+    if (known.accounts.length < MOST_ACCOUNTS && !known.accounts.includes(name)) known.accounts.push(name)
+    this.#write(known, now)
+  }
+
+  restore({ source, at, accounts }: ReturningEntry): void {
+    // Whose success it was is not kept: what was there before uses up nobody's share.
+    const known = this.#put(source, `restored ${source}`, at)
+    known.accountsBefore = Math.max(known.accountsBefore, accounts)
+    this.#write(known, at)
+  }
+
+  expire(source: Prefix): void {
+    const known = this.#sources.get(source)
+    if (!known) return
+    this.#shares.remove(known.sponsor, known)
+    this.#forget(source)
+  }
+
+  /** What changed since the last call, for the journal. */
+  takeChanges(): readonly ReturningEntry[] {
+    const changes = [...this.#written.values()]
+    this.#written = new Map()
+    return changes
+  }
+
+  #put(source: Prefix, account: string, now: EpochMilliseconds): ReturningSource {
+    let known = this.#sources.get(source)
+    if (!known) {
+      known = { source, sponsor: account, since: now, accounts: [], accountsBefore: 0 }
+      this.#sources.set(source, known)
+    }
+    for (const gone of this.#shares.put(known.sponsor, known)) this.#forget(gone.source)
+    return known
+  }
+
+  #write({ source, accounts: names, accountsBefore }: ReturningSource, at: EpochMilliseconds): void {
+    const accounts = Math.max(names.length, accountsBefore)
+    const until = putOff(at + RETURNING_FOR, STEP)
+    const key = keyOf(source)
+    const held = this.#parts.get(key)
+    if (held?.lane === 'returning' && held.until === until && held.accounts === accounts) return
+    this.#parts.set(key, { lane: 'returning', source, accounts, until })
+    this.#written.set(source, { source, at, accounts })
+  }
+
+  #forget(source: Prefix): void {
+    this.#sources.delete(source)
+    this.#parts.delete(keyOf(source))
+  }
+}
+
+function keyOf(source: Prefix): string {
+  return `ret ${source}`
+}
+
+/** FNV-1a. Two names of one hash count as one account. */
+function hash(text: string): number {
+  let value = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193)
+  return value
+}

@@ -1,0 +1,86 @@
+import { familyOf } from '../registrar/net/address.ts'
+import type { ChainRenderer } from './chain-renderer.ts'
+import { LISTED_FOR, setName } from './names.ts'
+import {
+  CALL_METHODS,
+  INVITE,
+  OPENING_METHODS,
+  REGISTER,
+  RESPONSE,
+  startsWith,
+  stun,
+  tiny,
+} from './render-matches.ts'
+
+/**
+ * Which class a packet is of, and the classes but REGISTER. What is not recognised as something else is taken for a
+ * REGISTER, since a softswitch finds one behind line breaks, spaces and NULs too.
+ */
+export function renderUdp(render: ChainRenderer): void {
+  const { set, over, family, input } = render
+  const { traffic, limits } = input
+  const gateways = input.gateways.filter(({ prefixes }) =>
+    prefixes.some((prefix) => familyOf(prefix) === family),
+  )
+  render.chain('RINGFENCE-UDP', [
+    `${set('allow', 'src')} -g RINGFENCE-ALLOWED`,
+    `${set('deny', 'src')} -j DROP`,
+    `${set('gw', 'src')} -g RINGFENCE-GATEWAY`,
+    // The most frequent one under attack is found first. A goto: what comes back must not fall through.
+    ...startsWith(REGISTER, family).map((match) => `${match} -g RINGFENCE-REGISTER`),
+    ...startsWith(RESPONSE, family).map((match) => `${match} -g RINGFENCE-RESPONSE`),
+    ...startsWith([...OPENING_METHODS, ...CALL_METHODS], family).map((match) => `${match} -g RINGFENCE-SIP`),
+    `${tiny(family)} -g RINGFENCE-KEEPALIVE`,
+    `${stun(family)} -g RINGFENCE-KEEPALIVE`,
+    '-g RINGFENCE-REGISTER',
+  ])
+  render.chain('RINGFENCE-ALLOWED', [...over('allowed')])
+
+  render.chain('RINGFENCE-GATEWAY', [
+    ...startsWith(INVITE, family).map((match) => `${match} -g RINGFENCE-CPS`),
+    ...startsWith([...RESPONSE, ...OPENING_METHODS, ...CALL_METHODS], family).map(
+      (match) => `${match} -g RINGFENCE-TRUNK`,
+    ),
+    `${tiny(family)} -g RINGFENCE-TRUNK`,
+    `${stun(family)} -g RINGFENCE-TRUNK`,
+    '-g RINGFENCE-CPS',
+  ])
+  render.chain('RINGFENCE-CPS', gateways.length === 0 ? [] : render.gatewayRules(gateways))
+  // Not the table of peers, which unknown sources can fill where responses of everybody pass.
+  render.chain('RINGFENCE-TRUNK', over('gateway'))
+
+  render.chain('RINGFENCE-RESPONSE', [
+    `${set('pvn', 'src,src')} -g RINGFENCE-KNOWN`,
+    `${set('sip', 'src')} -j DROP`,
+    ...(traffic.responses === 'any'
+      ? ['-g RINGFENCE-PEER']
+      : [`${set('asked', 'src')} -g RINGFENCE-PEER`, '-g RINGFENCE-REST']),
+  ])
+  render.chain('RINGFENCE-SIP', [
+    `${set('pvn', 'src,src')} -g RINGFENCE-KNOWN`,
+    `${set('sip', 'src')} -j DROP`,
+    `${set('asked', 'src')} -g RINGFENCE-PEER`,
+    // A flood of INVITEs from behind the same address must not cost the others their BYEs.
+    ...startsWith(CALL_METHODS, family).map((match) => `${match} -g RINGFENCE-CALLS`),
+    ...over('sip', '-g RINGFENCE-OVER', 'fillable'),
+  ])
+  render.chain('RINGFENCE-CALLS', over('calls', '-g RINGFENCE-OVER', 'fillable'))
+  render.chain('RINGFENCE-KNOWN', over('known'))
+  render.chain(
+    'RINGFENCE-PEER',
+    over('peer', '-j DROP', traffic.responses === 'any' ? 'fillable' : undefined),
+  )
+  render.chain('RINGFENCE-OVER', [
+    // The match counts the packet. Adding a listed source again would set its counters back to one packet.
+    `${set('wsip', 'src')} -j ${limits.sip.enforced ? 'DROP' : 'RETURN'}`,
+    `-j SET --add-set ${setName('wsip', family)} src --timeout ${LISTED_FOR}`,
+    ...(limits.sip.enforced ? ['-j DROP'] : []),
+  ])
+  render.chain('RINGFENCE-KEEPALIVE', [
+    `${set('pvn', 'src,src')} -g RINGFENCE-KNOWN`,
+    `${set('sip', 'src')} -j DROP`,
+    ...over('keepalive', '-j DROP', 'fillable'),
+    '-g RINGFENCE-REST',
+  ])
+  render.chain('RINGFENCE-REST', over('rest'))
+}

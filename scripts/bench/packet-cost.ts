@@ -1,0 +1,246 @@
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import {
+  type Address,
+  type Family,
+  type Prefix,
+  prefixOf,
+  prefixOfAddress,
+  sourcePrefixOf,
+} from '../../registrar/net/address.ts'
+import type { Block, DesiredState, Limit, Member } from '../../rules/desired-state.ts'
+import { Cable } from './cable.ts'
+import { percentile, type Report, showCount } from './figures.ts'
+import { type Backend, countsOf, type Held, holdRules } from './held-rules.ts'
+import { udpFrame, writeFrames } from './udp-frames.ts'
+
+const PACKETS = 150_000
+/** Each round measures every kind once, so that a busy moment of the machine is shared. */
+const ROUNDS = 7
+const SOURCES = 500
+const PORT = 5066
+const SERVER6 = 'fd98::1' as Address
+const HOUR = 3_600_000
+
+interface Kind {
+  readonly name: string
+  readonly held: (family: Family) => Held
+  /** Whose packets: the proven ones, or others that nothing is known of. */
+  readonly from: 'proven' | 'unknown'
+}
+
+const unlimited: Limit = { perSecond: 1_000_000, burst: 1_000_000 }
+const slow: Limit = { perSecond: 1, burst: 1 }
+
+const KINDS: readonly Kind[] = [
+  { name: 'no rules of ours', held: () => 'nothing', from: 'proven' },
+  { name: 'an empty chain', held: () => 'empty chain', from: 'proven' },
+  { name: 'proven, few lists', held: (family) => state(family, { lists: 0 }), from: 'proven' },
+  {
+    name: 'proven, 100,000 members and 10,000 blocks',
+    held: (family) => state(family, { lists: 1 }),
+    from: 'proven',
+  },
+  {
+    name: 'dropped by the limit of a source',
+    held: (family) => state(family, { lists: 0, source: slow }),
+    from: 'unknown',
+  },
+  {
+    name: 'under attack, every packet a first one',
+    held: (family) => state(family, { lists: 0, strict: true }),
+    from: 'unknown',
+  },
+]
+
+/**
+ * What the rules cost a packet: the whole of it over a veth pair, sending included, on one core, against the same
+ * with a chain without rules. Packets are dropped by a rule behind ours, so that nothing else weighs.
+ */
+export async function benchPacketCost(report: Report): Promise<void> {
+  const cable = await new Cable().lay()
+  try {
+    await cable.run('server', 'ip', ['addr', 'add', `${SERVER6}/64`, 'dev', 'eth0', 'nodad'])
+    for (const backend of ['iptables-nft', 'iptables-legacy'] as const) {
+      for (const family of [4, 6] as const) await benchFamily(cable, report, backend, family)
+    }
+  } finally {
+    await cable.remove()
+  }
+}
+
+async function benchFamily(cable: Cable, report: Report, backend: Backend, family: Family): Promise<void> {
+  const files = {
+    proven: writeSources(cable, family, 'proven'),
+    unknown: writeSources(cable, family, 'unknown'),
+  }
+  const behind = ['-A PREROUTING -i eth0 -p udp -j DROP']
+  const times = KINDS.map(() => [] as number[])
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [i, { held, from }] of KINDS.entries()) {
+      await holdRules(cable.names.server, { backend, family, held: held(family), behind })
+      times[i]!.push(await send(cable, files[from]))
+      if (round === 0) await checkWay(cable, backend, family, KINDS[i]!)
+    }
+  }
+  await holdRules(cable.names.server, { backend, family, held: 'nothing', behind: [] })
+  const empty = times[1]!
+  for (const [i, { name }] of KINDS.entries()) {
+    const ratios = times[i]!.map((time, round) => time / empty[round]!)
+    const [time, ratio] = [percentile(times[i]!, 0.5), percentile(ratios, 0.5)]
+    report(
+      `${backend}, IPv${family}: ${name}`,
+      `${time.toFixed(2)} µs a packet, ${ratio.toFixed(2)} times an empty chain (least ${percentile(times[i]!, 0).toFixed(2)} µs)`,
+    )
+  }
+}
+
+/** Microseconds a packet, on one core: the sender's, which also does what the receiver's kernel does. */
+async function send(cable: Cable, file: string): Promise<number> {
+  const core = String(cpus().length - 1)
+  const replay = [
+    'tcpreplay',
+    '-i',
+    'eth0',
+    '--preload-pcap',
+    '--topspeed',
+    `--loop=${PACKETS / SOURCES}`,
+    file,
+  ]
+  const said = await cable.run('attacker', 'taskset', ['-c', core, ...replay])
+  const [, sent, seconds] = /Actual: (\d+) packets \(\d+ bytes\) sent in ([\d.]+) seconds/.exec(said) ?? []
+  if (Number(sent) !== PACKETS)
+    throw new Error(`tcpreplay did not send ${showCount(PACKETS)} packets:\n${said}`)
+  return (Number(seconds) * 1e6) / PACKETS
+}
+
+/** A figure is worth nothing where packets took another way than its name says. */
+async function checkWay(
+  cable: Cable,
+  backend: Backend,
+  family: Family,
+  { name, from, held }: Kind,
+): Promise<void> {
+  const behind = (await countsOf(cable.names.server, { backend, family, chain: 'PREROUTING' })).at(
+    -1,
+  )!.packets
+  const expected = from === 'proven' || typeof held(family) === 'string' ? PACKETS : 0
+  if (Math.abs(behind - expected) > PACKETS / 50) {
+    throw new Error(`${name}: ${showCount(behind)} packets passed, not ${showCount(expected)}`)
+  }
+}
+
+function writeSources(cable: Cable, family: Family, whose: Kind['from']): string {
+  const file = join(cable.folder, `${whose}${family}.pcap`)
+  const frames = Array.from({ length: SOURCES }, (_, i) => {
+    const source = sourceOf(family, whose === 'proven' ? i : 100_000 + i)
+    const text = register(source)
+    const destination = family === 4 ? (Cable.SERVER as Address) : SERVER6
+    return udpFrame({
+      source,
+      port: PORT,
+      destination,
+      destinationPort: 5060,
+      destinationMac: cable.serverMac,
+      text,
+    })
+  })
+  writeFrames(file, frames)
+  return file
+}
+
+/** Like an installation of some size, or of none. */
+function state(family: Family, options: { lists: 0 | 1; source?: Limit; strict?: boolean }): DesiredState {
+  const { lists, source = unlimited, strict = false } = options
+  const until = Date.now() + HOUR
+  const proven: Member[] = Array.from({ length: lists ? 50_000 : SOURCES }, (_, i) => ({
+    lane: 'proven',
+    address: sourceOf(family, i),
+    port: PORT,
+    until,
+  }))
+  const returning: Member[] = lists
+    ? Array.from({ length: 50_000 }, (_, i) => ({
+        lane: 'returning',
+        source: sourcePrefixOf(sourceOf(family, i)),
+        accounts: 1 + (i % 5),
+        until,
+      }))
+    : []
+  const listed = (from: number, amount: number) =>
+    Array.from({ length: amount }, (_, i) => prefixOfAddress(sourceOf(family, 200_000 + from + i)))
+  const networks = (lengths: readonly number[]): readonly Prefix[] =>
+    lengths.map((length, i) =>
+      prefixOf((family === 4 ? `172.${16 + i}.0.0` : `fd55:${i}::`) as Address, length),
+    )
+  const lengths = family === 4 ? [12, 16, 20, 22, 24, 28] : [32, 40, 44, 48, 56, 64]
+  const block = (target: Prefix, sparesProven: boolean): Block => ({
+    target,
+    scope: 'sip',
+    sparesProven,
+    until,
+  })
+  return {
+    traffic: {
+      interfaces: ['eth0'],
+      destinations: 'local',
+      udpPorts: [5060],
+      tcpPorts: [5060],
+      responses: 'asked',
+    },
+    limits: {
+      unknown: { source, prefix: unlimited, total: unlimited },
+      strict: { port: { perSecond: 0.1, burst: 6 }, source, prefix: unlimited, total: unlimited },
+      proven: unlimited,
+      answered: { perSecond: 2, burst: 5 },
+      returning: { perSecond: 5, burst: 20 },
+      ignoring: { perSecond: 0.1, burst: 2 },
+      sip: { perSecond: 20, burst: 50, enforced: false },
+      ceiling: unlimited,
+      rest: { perSecond: 1000, burst: 2000 },
+      connections: { source: { perSecond: 5, burst: 20 }, prefix: { perSecond: 50, burst: 100 }, most: null },
+    },
+    // A memory of first packets this small soon notes none, so that every packet is a first one.
+    sizes: { elements: 131_072, buckets: 65_536, seen: strict ? 10 : 65_536 },
+    strictUntil: strict ? until : null,
+    allow: lists ? networks(lengths) : [],
+    gateways: lists
+      ? networks(lengths).map((prefix, i) => ({ name: `gw-${i}`, prefixes: [prefix], cps: slow }))
+      : [],
+    blocks: lists
+      ? [...listed(0, 5_000), ...networks(lengths)]
+          .map((target) => block(target, false))
+          .concat([...listed(10_000, 5_000), ...networks(lengths)].map((target) => block(target, true)))
+      : [],
+    suspensions: [],
+    members: [proven, returning],
+  }
+}
+
+/** A different address for each number, the proven in some hundred networks. */
+function sourceOf(family: Family, number: number): Address {
+  const [a, b, c] = [(number >> 16) & 255, (number >> 8) & 255, number & 255]
+  return (
+    family === 4
+      ? `10.${100 + a}.${b}.${c}`
+      : `fd97:0:${(a << 8) | b}:${c.toString(16)}::7`.replace(/:0+([0-9a-f])/g, ':$1')
+  ) as Address
+}
+
+function register(host: string): string {
+  const via = host.includes(':') ? `[${host}]` : host
+  return [
+    'REGISTER sip:example.com SIP/2.0',
+    `Via: SIP/2.0/UDP ${via}:${PORT};branch=z9hG4bKa776asdh;rport`,
+    'Max-Forwards: 70',
+    'To: <sip:1001@example.com>',
+    'From: <sip:1001@example.com>;tag=456248',
+    'Call-ID: 17637684230@998sdasdh09',
+    'CSeq: 1826 REGISTER',
+    `Contact: <sip:1001@${via}:${PORT}>`,
+    'Expires: 3600',
+    'Content-Length: 0',
+    '',
+    '',
+  ].join('\r\n')
+}
