@@ -11,6 +11,7 @@ import { removeFromEveryBackend } from '../rules/remove-everything.ts'
 import type { Config } from './config/config.ts'
 import { readHostFacts } from './config/kernel-sizes.ts'
 import { AgentControlPlane } from './control/control-plane.ts'
+import { heldByKernel } from './control/held-by-kernel.ts'
 import { keysThatNeedRestart, withFixedOf } from './control/needs-restart.ts'
 import type { SensorView } from './control/parts.ts'
 import { Picture } from './control/picture.ts'
@@ -26,7 +27,13 @@ import { LogGate } from './host/log.ts'
 import type { Journal } from './journal/journal.ts'
 import { RegistrarChild } from './registrar-child.ts'
 import { localAddresses } from './sensor/local-addresses.ts'
-import type { FromSensor, LaneSettings, SensorSettings, SensorSummary } from './sensor/messages.ts'
+import type {
+  FromSensor,
+  KnownSuccess,
+  LaneSettings,
+  SensorSettings,
+  SensorSummary,
+} from './sensor/messages.ts'
 import { SensorProcess } from './sensor/sensor-process.ts'
 
 const HOST_INTERVAL: Milliseconds = 1_000
@@ -160,8 +167,7 @@ export class Agent {
         info: (fields, sentence) => log.info(fields, sentence),
         warn: (fields, sentence) => log.warn(fields, sentence),
       },
-      // The engine offers no look at one element.
-      heldByKernel: async () => null,
+      heldByKernel: imagined ? async () => null : heldByKernel,
       wouldHaveDone: () =>
         imagined?.actions().map(({ at, text }) => `${new Date(at).toISOString()} ${text}`) ?? [],
     })
@@ -251,9 +257,21 @@ export class Agent {
       destinations: protect.addresses,
       policy,
       registrarPorts: registrar.enabled ? registrar.listen.map(({ port }) => port) : [],
-      known: this.#o.journal.knownSources(this.#o.clock() - RETURNING_FOR),
+      known: this.#knownSources(),
       lanes: this.#laneSettings(),
     }
+  }
+
+  /** Lanes are written to the journal sooner than successes are, and know who registered a moment ago. */
+  #knownSources(): readonly KnownSuccess[] {
+    const now = this.#o.clock()
+    let known: readonly KnownSuccess[] = []
+    this.#keep(() => {
+      known = this.#o.journal.knownSources(now - RETURNING_FOR)
+    })
+    const listed = new Set(known.map(({ source }) => source))
+    const others = this.#feed.returning().filter((source) => !listed.has(source))
+    return [...known, ...others.map((source) => ({ source, at: now, until: 0 }))]
   }
 
   #laneSettings(): LaneSettings {

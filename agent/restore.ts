@@ -48,13 +48,14 @@ export interface RestoreOptions {
  * `RestoreError` where that was not possible.
  */
 export async function restoreRules({ configFile, socket, clock }: RestoreOptions): Promise<Restoration> {
-  const config = readConfiguration(configFile)
+  // Before the file is read: a daemon that runs does not mind what is in it now.
   if (await isSocketAnswered(socket)) {
     return {
       outcome: 'daemon-runs',
       says: `a daemon answers on ${socket} and keeps the kernel as it should be: nothing was done`,
     }
   }
+  const config = readConfiguration(configFile)
   if (config.mode === 'observe') {
     return {
       outcome: 'observing',

@@ -43,16 +43,21 @@ export class ChainRenderer {
    * fill, stands between two rules that only count: what is missing behind it was dropped because the table was full.
    */
   readonly over = (name: LimitName, target = '-j DROP', kind?: 'fillable', match = ''): readonly string[] => {
-    const deciding = this.#render(this.#tables[name], this.input.sizes.buckets)
-    const next = this.#nextTables && this.#render(this.#nextTables[name], this.#next!.sizes.buckets)
-    const shadow = next === undefined || next === deciding ? [] : [`${match}${next}`]
-    const rules = [...shadow, `${match}${deciding} ${target}`]
+    const [deciding, ...next] = this.#tablesOf(name)
+    const rules = [...next.map((table) => `${match}${table}`), `${match}${deciding} ${target}`]
     return kind === 'fillable' ? ['', ...rules, ''] : rules
   }
 
   /** Counts without deciding. */
-  shadow(name: LimitName): string {
-    return this.#render(this.#tables[name], this.input.sizes.buckets)
+  shadow(name: LimitName): readonly string[] {
+    return ['', ...this.#tablesOf(name), '']
+  }
+
+  /** The match of a limit, and that of the one that will follow it where there is one. */
+  #tablesOf(name: LimitName): readonly string[] {
+    const deciding = this.#render(this.#tables[name], this.input.sizes.buckets)
+    const next = this.#nextTables && this.#render(this.#nextTables[name], this.#next!.sizes.buckets)
+    return next === undefined || next === deciding ? [deciding] : [deciding, next]
   }
 
   /** The longer prefix goes first, since a packet is of the first gateway that it matches. */

@@ -119,8 +119,8 @@ function sumCounts({ own }: ObservedChains): ReadonlyMap<CountKey, number> {
 
 function keyOf(chain: string, rule: string): CountKey | undefined {
   if (chain === 'RINGFENCE') {
-    if (rule.endsWith(' -j RINGFENCE-UDP')) return 'udp'
-    return rule.endsWith(' -j RINGFENCE-TCP') ? 'tcp' : undefined
+    if (rule.endsWith(' -g RINGFENCE-UDP')) return 'udp'
+    return rule.endsWith(' -g RINGFENCE-TCP') ? 'tcp' : undefined
   }
   if (!rule.endsWith(' -j DROP')) return undefined
   if (/--match-set rf-(?:deny|sip|reg)\d /.test(rule)) return 'blocks'

@@ -105,13 +105,12 @@ const STANDING: ReadonlySet<SetPurpose> = new Set(STANDING_SETS)
  * which RFC 5952 does not ask for.
  */
 export function normalElement(text: string): string {
-  if (!text.includes(':') || !text.includes('.')) return text
   const comma = text.indexOf(',')
-  if (comma < 0) {
-    const prefix = parsePrefix(text)
-    return prefix ? showPrefix(prefix) : text
-  }
-  return (parseAddress(text.slice(0, comma)) ?? text.slice(0, comma)) + text.slice(comma)
+  const address = comma < 0 ? text : text.slice(0, comma)
+  if (!address.includes(':') || !address.includes('.')) return text
+  if (comma >= 0) return (parseAddress(address) ?? address) + text.slice(comma)
+  const prefix = parsePrefix(text)
+  return prefix ? showPrefix(prefix) : text
 }
 
 function halves(prefix: Prefix): readonly Prefix[] {

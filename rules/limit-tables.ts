@@ -1,11 +1,12 @@
 import type { Family } from '../registrar/net/address.ts'
+import type { Seconds } from '../registrar/net/time.ts'
 import { type Gateway, type Limit, type Limits, RETURNING_TIERS, type TableSizes } from './desired-state.ts'
 
 /**
- * What has a bucket of its own: an address (IPv6: /64), an address and port, a /24 (IPv6: /48), an IPv6 /56, or
- * everybody together.
+ * What has a bucket of its own: an address (IPv6: /64), an address and port, a source and port (an IPv6 /64 has no more
+ * of them than an IPv4 address), a /24 (IPv6: /48), an IPv6 /56, or everybody together.
  */
-export type BucketKey = 'source' | 'port' | 'prefix' | 'site' | 'everybody'
+export type BucketKey = 'source' | 'port' | 'source-port' | 'prefix' | 'site' | 'everybody'
 
 /** A hashlimit table, as the chains use it. */
 export interface LimitTable {
@@ -88,7 +89,7 @@ export function limitTables(limits: Limits): Readonly<Record<LimitName, LimitTab
     unknownTotal: { id: 'all', key: 'everybody', limit: unknown.total, says: 'all unknown sources together' },
     strictPort: {
       id: 'port',
-      key: 'port',
+      key: 'source-port',
       limit: strict.port,
       says: 'an unproven address and port under attack',
     },
@@ -201,6 +202,20 @@ export function seenTable({ seen }: TableSizes, seconds: number): LimitTable {
 }
 
 /**
+ * What is only listed must never be dropped, and a full table drops. So few packets a second are looked at that the table
+ * cannot fill while its entries live.
+ */
+export function listingTable({ buckets }: TableSizes, { sip }: Limits): LimitTable {
+  const perSecond = Math.min(100_000, Math.max(1, Math.floor((buckets * 0.8) / expireOf(sip))))
+  return {
+    id: 'list',
+    key: 'everybody',
+    limit: { perSecond, burst: perSecond },
+    says: 'packets that are looked at to list who would be limited',
+  }
+}
+
+/**
  * The match of packets over (or up to) a limit. The parameters are part of the name, since a table keeps those it was
  * created with whatever a later rule says. An entry may go when its bucket is full again, and not before: or a pause
  * would buy a new burst.
@@ -211,8 +226,8 @@ export function renderLimit(
 ): string {
   const { family, buckets, side = 'above' } = options
   const rate = showRate(limit.perSecond)
-  const expire = Math.max(SHORTEST_EXPIRE, Math.ceil(limit.burst / limit.perSecond)) * 1000
-  const mode = { source: 'srcip', port: 'srcip,srcport', prefix: 'srcip', site: 'srcip', everybody: '' }[key]
+  const expire = expireOf(limit) * 1000
+  const mode = MODES[key]
   const max = key === 'everybody' ? 1 : buckets
   const mask = maskOf(key, family)
   return [
@@ -225,10 +240,24 @@ export function renderLimit(
   ].join(' ')
 }
 
+function expireOf({ perSecond, burst }: Limit): Seconds {
+  return Math.max(SHORTEST_EXPIRE, Math.ceil(burst / perSecond))
+}
+
+const MODES: Readonly<Record<BucketKey, string>> = {
+  source: 'srcip',
+  port: 'srcip,srcport',
+  'source-port': 'srcip,srcport',
+  prefix: 'srcip',
+  site: 'srcip',
+  everybody: '',
+}
+
 /** How many bits of an address have one bucket; undefined where it is all of them, or none matter. */
 export function maskOf(key: BucketKey, family: Family): number | undefined {
   switch (key) {
     case 'source':
+    case 'source-port':
       return family === 4 ? undefined : 64
     case 'prefix':
       return family === 4 ? 24 : 48

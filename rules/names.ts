@@ -188,7 +188,7 @@ export function defineSets(sizes: TableSizes): readonly SetDefinition[] {
         extra: ' forceadd',
       }),
       define('seen', 'hash:ip,port', { max: sizes.seen, more: ` timeout ${SEEN_FOR}` }),
-      define('asked', 'hash:ip', { max, more: ` timeout ${ASKED_FOR}`, extra: ' forceadd' }),
+      define('asked', 'hash:ip', { max, more: `${netmask} timeout ${ASKED_FOR}`, extra: ' forceadd' }),
     ]
   })
 }

@@ -28,6 +28,7 @@ export function renderChains(input: ChainInput, family: Family, next?: NextLimit
   const { set } = render
   const local = traffic.destinations === 'local'
   const protectedAddress = local ? '-m addrtype --dst-type LOCAL' : set('dst', 'dst')
+  // A goto: what has been judged once is not looked at again by the rule of another interface or address.
   const entrances = (
     protocol: 'udp' | 'tcp',
     ports: readonly number[],
@@ -38,26 +39,28 @@ export function renderChains(input: ChainInput, family: Family, next?: NextLimit
       portLists(ports).flatMap((list) =>
         destinations.map(
           (destination) =>
-            `-i ${name} -p ${protocol} -m multiport --dports ${list} ${destination} -j ${target}`,
+            `-i ${name} -p ${protocol} -m multiport --dports ${list} ${destination} -g ${target}`,
         ),
       ),
     )
-  const asking = (match: string) =>
+  /** Requests from a SIP port: what stands before the ports, and behind them. */
+  const asking = (before: string, behind: string) =>
     traffic.responses === 'any'
       ? []
       : portLists(traffic.udpPorts).map(
-          (list) => `${match}-p udp -m multiport --sports ${list} -j RINGFENCE-ASKED`,
+          (list) => `${before}-p udp -m multiport --sports ${list} ${behind}-j RINGFENCE-ASKED`,
         )
 
   render.chain('RINGFENCE', [
     '-i lo -j RETURN',
-    // On a gateway the softswitch's own requests pass here; on its host they pass OUTPUT.
-    ...(local ? [] : asking(`${set('dst', 'src')} `)),
+    // On a gateway the softswitch's own requests pass here; on its host they pass OUTPUT. Who forges its address from
+    // outside comes in where no route leads back to it.
+    ...(local ? [] : asking('', `${set('dst', 'src')} -m rpfilter `)),
     ...entrances('udp', traffic.udpPorts, [protectedAddress, ...SHARED_ADDRESSES[family]], 'RINGFENCE-UDP'),
     ...entrances('tcp', traffic.tcpPorts, [protectedAddress], 'RINGFENCE-TCP'),
   ])
   // Also where destinations are listed: a host may list its own.
-  render.chain('RINGFENCE-OUT', asking('! -o lo '))
+  render.chain('RINGFENCE-OUT', asking('! -o lo ', ''))
   // Only what is a request: answers go to whoever asks, forgers included, and so do those to STUN and line breaks.
   render.chain(
     'RINGFENCE-ASKED',

@@ -33,9 +33,10 @@ export function renderRegister(render: ChainRenderer): void {
   render.chain('RINGFENCE-IGNORING', over('ignoring'))
   const site = (name: 'unknownSite' | 'strictSite') => (family === 6 ? over(name, '-j DROP', 'fillable') : [])
   render.chain('RINGFENCE-UNKNOWN', [
-    // Counts in peace what will decide under attack, or the switch would give every bot a fresh bucket.
-    render.shadow('strictPort'),
     ...over('unknownSource', '-j DROP', 'fillable'),
+    // Counts in peace what will decide under attack, or the switch would give every bot a fresh bucket. Behind the limit
+    // of the source, so that one source with many ports does not fill it.
+    ...render.shadow('strictPort'),
     ...site('unknownSite'),
     ...over('unknownPrefix', '-j DROP', 'fillable'),
     ...over('unknownTotal'),

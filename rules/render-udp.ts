@@ -1,5 +1,6 @@
 import { familyOf } from '../registrar/net/address.ts'
 import type { ChainRenderer } from './chain-renderer.ts'
+import { listingTable, renderLimit } from './limit-tables.ts'
 import { LISTED_FOR, setName } from './names.ts'
 import {
   CALL_METHODS,
@@ -18,7 +19,12 @@ import {
  */
 export function renderUdp(render: ChainRenderer): void {
   const { set, over, family, input } = render
-  const { traffic, limits } = input
+  const { traffic, limits, sizes } = input
+  const fewEnough = renderLimit(listingTable(sizes, limits), { family, buckets: 1, side: 'upto' })
+  const limited = (name: 'sip' | 'calls') =>
+    limits.sip.enforced
+      ? over(name, '-g RINGFENCE-OVER', 'fillable')
+      : over(name, '-g RINGFENCE-OVER', undefined, `${fewEnough} `)
   const gateways = input.gateways.filter(({ prefixes }) =>
     prefixes.some((prefix) => familyOf(prefix) === family),
   )
@@ -62,9 +68,9 @@ export function renderUdp(render: ChainRenderer): void {
     `${set('asked', 'src')} -g RINGFENCE-PEER`,
     // A flood of INVITEs from behind the same address must not cost the others their BYEs.
     ...startsWith(CALL_METHODS, family).map((match) => `${match} -g RINGFENCE-CALLS`),
-    ...over('sip', '-g RINGFENCE-OVER', 'fillable'),
+    ...limited('sip'),
   ])
-  render.chain('RINGFENCE-CALLS', over('calls', '-g RINGFENCE-OVER', 'fillable'))
+  render.chain('RINGFENCE-CALLS', limited('calls'))
   render.chain('RINGFENCE-KNOWN', over('known'))
   render.chain(
     'RINGFENCE-PEER',

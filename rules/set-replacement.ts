@@ -1,5 +1,5 @@
 import type { Clock } from '../registrar/net/time.ts'
-import { elementOf } from './element-map.ts'
+import { elementOf, setOf } from './element-map.ts'
 import { type ElementKey, isStanding, type Until } from './elements.ts'
 import { type Kernel, KernelError, type ObservedElement, type RefusedLine } from './kernel.ts'
 import { ASIDE, type SetDefinition } from './names.ts'
@@ -55,9 +55,9 @@ export class SetReplacement {
     return (this.#queue?.length ?? 0) + (this.#copied?.length ?? 0) + this.#touched.size
   }
 
-  /** An element of the present set was written. */
+  /** An element was written, perhaps of the present set. */
   touch(key: ElementKey): void {
-    if (this.#queue) this.#touched.add(key)
+    if (this.#queue && setOf(key) === this.definition.name) this.#touched.add(key)
   }
 
   /** Does one piece. Gives whether the new set is in place. Throws `KernelError`. */

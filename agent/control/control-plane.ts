@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type {
   AccountView,
   AllowView,
@@ -22,6 +23,7 @@ import type {
 } from '../../dashboard/api/what-if.ts'
 import type { Milliseconds } from '../../registrar/net/time.ts'
 import { checkDesiredState } from '../../rules/check-desired-state.ts'
+import type { RulesEngine } from '../../rules/engine.ts'
 import type { SensorSummary } from '../sensor/messages.ts'
 import { CandidateConfiguration } from './candidate.ts'
 import { failureSentence } from './notice.ts'
@@ -32,6 +34,9 @@ import { Questions } from './questions.ts'
 import { traceImagined } from './trace-imagined.ts'
 
 const LIVE_INTERVAL: Milliseconds = 500
+/** A limit that changes counts for a second before it decides; a kernel that takes longer is not waited for. */
+const DECIDED_WITHIN: Milliseconds = 5_000
+const LOOK_EVERY: Milliseconds = 50
 
 /** The orders and questions of the dashboard and the command line, answered from the parts of the daemon. */
 export class AgentControlPlane implements ControlPlane {
@@ -53,7 +58,7 @@ export class AgentControlPlane implements ControlPlane {
       config: options.config,
       reconfigure: options.reconfigure,
       refusals: (config) => checkDesiredState(options.desiredUnder(config)),
-      settled: () => engine.settled(),
+      settled: () => untilDecided(engine),
       failure: () => {
         const { state, lastError } = engine.status()
         return state === 'failing' ? failureSentence(lastError) : null
@@ -208,5 +213,15 @@ export class AgentControlPlane implements ControlPlane {
     await this.#candidate.close()
     clearTimeout(this.#liveTimer)
     this.#listeners.clear()
+  }
+}
+
+/** Waits until the kernel holds what is desired, or refused it. */
+async function untilDecided(engine: RulesEngine): Promise<void> {
+  const deadline = performance.now() + DECIDED_WITHIN
+  for (;;) {
+    await engine.settled()
+    if (engine.status().state !== 'pending' || performance.now() > deadline) return
+    await pause(LOOK_EVERY)
   }
 }

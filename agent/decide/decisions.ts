@@ -56,6 +56,14 @@ export class Decisions {
   #blockCount = 0
   #operatorAllow: readonly AllowEntry[]
   #configured: SparedLists
+  /** The allowlist of the configuration in force: the same list for as long as nothing changes it. */
+  #allowed:
+    | {
+        readonly configured: readonly Prefix[]
+        readonly operator: readonly AllowEntry[]
+        readonly prefixes: readonly Prefix[]
+      }
+    | undefined
   #spared: Spared
   #nextUnwrittenId = -1
 
@@ -98,8 +106,13 @@ export class Decisions {
   }
 
   /** The operator's list with that of the configuration, or of another one. */
-  allowedPrefixes(configured: readonly Prefix[] = this.#configured.allow): Prefix[] {
-    return [...new Set([...configured, ...this.#operatorAllow.map((entry) => entry.target)])]
+  allowedPrefixes(configured: readonly Prefix[] = this.#configured.allow): readonly Prefix[] {
+    if (this.#allowed?.configured === configured && this.#allowed.operator === this.#operatorAllow)
+      return this.#allowed.prefixes
+    const prefixes = [...new Set([...configured, ...this.#operatorAllow.map(({ target }) => target)])]
+    const allowed = { configured, operator: this.#operatorAllow, prefixes }
+    if (configured === this.#configured.allow) this.#allowed = allowed
+    return prefixes
   }
 
   get configuredAllow(): readonly Prefix[] {

@@ -1,3 +1,4 @@
+import type { Prefix } from '../../registrar/net/address.ts'
 import type { Clock, Milliseconds } from '../../registrar/net/time.ts'
 import type { DesiredState } from '../../rules/desired-state.ts'
 import type { Config } from '../config/config.ts'
@@ -13,7 +14,7 @@ import {
   type UnknownRate,
 } from './attack.ts'
 import type { Decisions } from './decisions.ts'
-import { buildDesiredState } from './desired.ts'
+import { buildConfiguredState, buildDesiredState, type ConfiguredState } from './desired.ts'
 import { type LaneCounts, Lanes } from './lanes.ts'
 import type { ProvenBounds } from './proven-ports.ts'
 
@@ -49,6 +50,12 @@ export class KernelFeed {
   readonly #o: KernelFeedOptions
   readonly #lanes: Lanes
   #attack: AttackState
+  /** The operator's orders. Read once: a journal that is locked must not hold up what the kernel should hold. */
+  #strictOrder: StrictOrder
+  #sipOrdered: boolean
+  #configured:
+    | { readonly config: Config; readonly sipEnforced: boolean; readonly state: ConfiguredState }
+    | undefined
   #isStarted = false
   #pauseUntil: Milliseconds = 0
   #waiting: NodeJS.Timeout | undefined
@@ -58,6 +65,8 @@ export class KernelFeed {
     this.#o = options
     this.#lanes = new Lanes(boundsOf(options.config(), options.host))
     this.#attack = peaceSince(options.clock())
+    this.#strictOrder = strictOrderOf(options.journal.setting(STRICT_ORDER))
+    this.#sipOrdered = options.journal.setting(SIP_ENFORCED) === 'true'
   }
 
   /** Puts back who was in which lane before the daemon ended, and hands the first state on. */
@@ -104,6 +113,7 @@ export class KernelFeed {
       sipEnforced: this.#isSipEnforced(config),
       strictUntil: this.#attack.strictUntil,
       members: this.#lanes.parts(),
+      configured: this.#configuredBy(config),
     })
   }
 
@@ -144,8 +154,16 @@ export class KernelFeed {
   /** The operator's order, which is kept over a restart. */
   setStrict(order: StrictOrder): void {
     this.#o.journal.putSetting(STRICT_ORDER, order)
+    this.#strictOrder = order
     this.#weigh()
     this.desire('now')
+  }
+
+  /** The sources that registered within the last days, for a sensor that starts. */
+  returning(): readonly Prefix[] {
+    return this.#lanes
+      .parts()
+      .flatMap((part) => part.flatMap((member) => (member.lane === 'returning' ? [member.source] : [])))
   }
 
   /** Whether the SIP limit drops. */
@@ -155,16 +173,22 @@ export class KernelFeed {
 
   setSipEnforced(enforced: boolean): void {
     this.#o.journal.putSetting(SIP_ENFORCED, String(enforced))
+    this.#sipOrdered = enforced
     this.desire('now')
   }
 
-  #isSipEnforced({ limits }: Config): boolean {
-    return limits.sip.enforce || this.#o.journal.setting(SIP_ENFORCED) === 'true'
+  /** The same objects for as long as the same configuration is in force. */
+  #configuredBy(config: Config): ConfiguredState {
+    const sipEnforced = this.#isSipEnforced(config)
+    const last = this.#configured
+    if (last?.config === config && last.sipEnforced === sipEnforced) return last.state
+    const state = buildConfiguredState({ config, host: this.#o.host, sipEnforced })
+    if (config === this.#o.config()) this.#configured = { config, sipEnforced, state }
+    return state
   }
 
-  get #strictOrder(): StrictOrder {
-    const order = this.#o.journal.setting(STRICT_ORDER)
-    return order === 'on' || order === 'off' ? order : 'auto'
+  #isSipEnforced({ limits }: Config): boolean {
+    return limits.sip.enforce || this.#sipOrdered
   }
 
   #weigh(rate?: UnknownRate): void {
@@ -212,4 +236,8 @@ function boundsOf({ kernel, registrar }: Config, { memoryBytes }: HostFacts): Pr
 /** As many verdicts stand at once as leave the operator some room in the kernel's sets. */
 export function mostDecisions({ kernel }: Config, { memoryBytes }: HostFacts): number {
   return Math.floor(tableSizes(kernel, memoryBytes).elements * 0.9)
+}
+
+function strictOrderOf(setting: string | undefined): StrictOrder {
+  return setting === 'on' || setting === 'off' ? setting : 'auto'
 }

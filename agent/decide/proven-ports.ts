@@ -131,10 +131,12 @@ export class ProvenPorts {
       if (attach(binding) === 'shared') this.#shared.add(port)
     }
     if (binding.until !== until) {
+      const before = binding.until
       binding.until = until
       this.#note(binding, { written: true })
+      if (until > port.until) this.#setUntil(port, until)
+      else this.#settle(port, before)
     }
-    if (until > port.until) this.#setUntil(port, until)
     for (const gone of this.#shares.put(account, binding)) this.#unbind(gone)
   }
 
@@ -151,7 +153,12 @@ export class ProvenPorts {
       this.#forget(port)
       return
     }
-    if (binding.until < port.until) return
+    this.#settle(port, binding.until)
+  }
+
+  /** A binding until then ended or was shortened: the port lasts as long as what is left. */
+  #settle(port: ProvenPort, before: EpochMilliseconds): void {
+    if (before < port.until) return
     let latest = 0
     for (const { until } of bindingsOf(port)) {
       latest = Math.max(latest, until)

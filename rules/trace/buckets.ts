@@ -45,11 +45,6 @@ export class Buckets {
     return 'under'
   }
 
-  /** How many buckets a table holds. */
-  size(table: string): number {
-    return this.#tables.get(table)?.buckets.size ?? 0
-  }
-
   #table(name: string) {
     const known = this.#tables.get(name)
     if (known !== undefined) return known

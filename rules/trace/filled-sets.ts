@@ -6,7 +6,7 @@ import type { PacketView } from './packet-view.ts'
 import type { AddTarget, Side } from './parse-rule.ts'
 
 /** Sets that the kernel fills by itself, from the packets that it sees. */
-export const FILLED_SETS = ['asked', 'seen', 'wsip'] as const
+const FILLED_SETS = ['asked', 'seen', 'wsip'] as const
 export type FilledSet = (typeof FILLED_SETS)[number]
 
 export function isFilled(set: string): boolean {
@@ -45,10 +45,6 @@ export class FilledSets {
     if (until !== undefined && until > now && !renews) return
     if (until === undefined && !this.#makeRoom(set, ends, now)) return
     ends.set(text, now + timeout * 1_000)
-  }
-
-  size(set: string): number {
-    return this.#ends.get(set)?.size ?? 0
   }
 
   /** Whether one more fits: a full set takes nothing, or lets another go where it was made so. */

@@ -5,7 +5,7 @@ import type { NextLimits } from '../render-chains.ts'
 import { Buckets } from './buckets.ts'
 import { explain } from './explain.ts'
 import { FilledSets, isFilled } from './filled-sets.ts'
-import { destinationType, type HostAddresses } from './host-addresses.ts'
+import { comesBack, destinationType, type HostAddresses } from './host-addresses.ts'
 import type { ImaginaryPacket, Trace } from './packet.ts'
 import { PacketView } from './packet-view.ts'
 import type { Rule } from './parse-rule.ts'
@@ -60,6 +60,7 @@ export class ImaginedTraffic {
   #walk(start: string, view: PacketView, now: EpochMilliseconds): Walk {
     const memory: KernelMemory = {
       typeOf: (address) => destinationType(address, this.#host),
+      comesBack: (of) => comesBack(of.packet, this.#host),
       find: (set, sides, of) => (isFilled(set) ? this.#filled : this.#rules.held).find(set, sides, of, now),
       add: (target, of) => this.#filled.add(target, of, now),
       spend: (limit, of) => this.#buckets.spend(limit, of, now),

@@ -20,6 +20,8 @@ export type Match = (
   | { readonly kind: 'u32'; readonly tests: readonly U32Test[] }
   | { readonly kind: 'length'; readonly from: number; readonly to: number }
   | { readonly kind: 'syn' }
+  /** Whether the route back to the source leads to where the packet came in. */
+  | { readonly kind: 'comes-back' }
   | LimitMatch
   | { readonly kind: 'connections'; readonly above: number; readonly mask: number }
 ) & { readonly negated: boolean }
@@ -135,6 +137,8 @@ function readModule(words: Words, negatedBefore: boolean): Match {
     case 'tcp':
       for (const word of ['--tcp-flags', 'FIN,SYN,RST,ACK', 'SYN']) words.expect(word)
       return { kind: 'syn', negated }
+    case 'rpfilter':
+      return { kind: 'comes-back', negated }
     case 'hashlimit':
       return { ...readLimit(words), negated }
     case 'connlimit': {

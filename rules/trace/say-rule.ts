@@ -19,6 +19,7 @@ export interface Telling {
 
 /** Why a rule matched, in words for an admin. */
 export function sayRule({ rule, found }: WalkedStep, telling: Telling): string {
+  if (rule.chain === 'RINGFENCE') return sayPlain(rule, telling)
   const reasons = rule.matches.flatMap((match) => {
     if (match.kind === 'set') return [saySet(match, found, telling)]
     if (match.kind === 'limit') return [sayLimit(rule, telling)]
@@ -41,7 +42,7 @@ export function sayElement(element: FoundElement, telling: Telling): string {
     : ', with no end'
   const says: Readonly<Record<SetPurpose, () => string>> = {
     allow: () => `${address} is on the allowlist${through}`,
-    dst: () => 'the softswitch is protected here',
+    dst: () => `${address} is protected${through}`,
     deny: () => `${address} is blocked by the operator${through}${ends}`,
     gw: () => `${address} is ${gatewayOf(view, state)}${through}`,
     pvn: () => `${source} is proven`,
@@ -117,6 +118,9 @@ function sayPlain(rule: Rule, { view }: Telling): string {
   if (target.kind === 'add') return 'it is a request'
   if (rule.chain === 'RINGFENCE') {
     if (target.kind === 'return') return 'it comes from this host itself'
+    if (target.kind === 'jump' && target.chain === 'RINGFENCE-ASKED') {
+      return 'it comes from a SIP port of what is protected'
+    }
     return `it arrives on ${name} for the protected ${protocol.toUpperCase()} port ${destinationPort}`
   }
   if (rule.chain === 'RINGFENCE-OUT') return 'the softswitch sends it from its SIP port'
@@ -125,18 +129,18 @@ function sayPlain(rule: Rule, { view }: Telling): string {
   if (matched.includes('source')) return `it is from ${rule.matches.flatMap(prefixOfMatch).join()}`
   if (matched.includes('length')) return 'it is a keepalive: too short to be a request'
   if (matched.includes('u32')) return sayBeginning(view)
-  switch (target.kind) {
-    case 'drop':
-      return rule.chain === 'RINGFENCE-FIRST'
-        ? 'the first packet of an unproven address and port is not served under attack'
-        : 'what comes to here is dropped'
-    case 'return':
-      return 'what comes to here passes'
-    default:
-      return SAY_CATCH_ALL[target.chain] ?? 'everything else'
-  }
+  return (
+    (target.kind === 'goto' ? SAY_CATCH_ALL[target.chain] : SAY_LAST[rule.chain]) ?? 'it comes to this rule'
+  )
 }
 
+/** What ends a chain. */
+const SAY_LAST: Readonly<Record<string, string>> = {
+  'RINGFENCE-FIRST': 'the first packet of an unproven address and port is not served under attack',
+  'RINGFENCE-OVER': 'limits.sip is enforced',
+}
+
+/** Where everything else goes. */
 const SAY_CATCH_ALL: Readonly<Record<string, string>> = {
   'RINGFENCE-REGISTER': 'it is recognised as nothing else, so it is taken for a REGISTER',
   'RINGFENCE-CPS': 'it is recognised as nothing else, so it counts like an INVITE',

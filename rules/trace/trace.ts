@@ -4,7 +4,7 @@ import { purposeOf } from '../names.ts'
 import { Buckets } from './buckets.ts'
 import { explain } from './explain.ts'
 import { type FilledSet, isFilled } from './filled-sets.ts'
-import { destinationType, type HostAddresses } from './host-addresses.ts'
+import { comesBack, destinationType, type HostAddresses } from './host-addresses.ts'
 import type { ImaginaryPacket, Trace } from './packet.ts'
 import { PacketView } from './packet-view.ts'
 import { PreparedRules } from './prepared-rules.ts'
@@ -51,6 +51,7 @@ export class Tracer {
     const buckets = new Buckets()
     const memory: KernelMemory = {
       typeOf: (address) => destinationType(address, host),
+      comesBack: () => comesBack(packet, host),
       find: (set, sides, of) => {
         if (!isFilled(set)) return held.find(set, sides, of, now)
         const isHeld = heldByKernel[purposeOf(set) as FilledSet] === true

@@ -20,6 +20,8 @@ export type ReadChains = ReadonlyMap<string, readonly Rule[]>
 export interface KernelMemory {
   /** How the host would take what is sent to an address; undefined where it is not for this host. */
   typeOf(address: Address): DestinationType | undefined
+  /** Whether the route back to the packet's source leads to where it came in. */
+  comesBack(view: PacketView): boolean
   find(set: string, sides: readonly Side[], view: PacketView): FoundElement | undefined
   add(target: AddTarget, view: PacketView): void
   spend(limit: LimitMatch, view: PacketView): 'under' | 'over' | 'full'
@@ -172,6 +174,8 @@ function isTrue(
       return match.from <= view.bytes.length && view.bytes.length <= match.to
     case 'syn':
       return view.packet.syn
+    case 'comes-back':
+      return memory.comesBack(view)
     case 'connections':
       return memory.countConnections(view, match.mask) > match.above
   }

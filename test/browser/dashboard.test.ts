@@ -227,7 +227,73 @@ describe('live', () => {
   })
 })
 
+describe('the rules and the lanes', () => {
+  test('strict limits say since when and why, gateways their calls, and drops what dropped them', async () => {
+    plane.scene.strict = {
+      state: 'strict',
+      since: Date.now() - 60_000,
+      why: 'Unknown sources sent over 2,000 REGISTERs a second for two seconds.',
+      order: 'auto',
+    }
+    plane.scene.gateways = [{ name: 'trunk-a', prefixes: ['192.0.2.0/24'], cps: 80, burst: 160 }]
+    plane.scene.rules = { ...plane.scene.rules, dropped: { blocks: 7, sipLimit: 1_234, rest: 0 } }
+    const tab = await openLoggedIn()
+    const lanes = tab.locator('[data-testid=health-lanes][data-state=strict]')
+    await lanes.getByText('Unknown sources sent over 2,000 REGISTERs').waitFor()
+    await lanes.getByText('80 calls/s').waitFor()
+    expect(await lanes.locator('dd').first().textContent()).toBe('500')
+    expect(await textOf(tab, 'dropped-sipLimit')).toBe('1,234')
+    expect(await tab.getByTestId('dropped-rest').count()).toBe(0)
+  })
+
+  test('another program, packets that go around, and full tables are said', async () => {
+    const tab = await openLoggedIn()
+    expect(await tab.getByTestId('contested').count()).toBe(0)
+    plane.scene.rules = {
+      ...plane.scene.rules,
+      state: 'contested',
+      lastRepair: 'IPv4: the jump from PREROUTING was gone',
+      contestedUntil: Date.now() + 60_000,
+      notInPath: 'Not in the path: look for a bridge.',
+      full: ['The set rf-pvn4 is full.', 'The table rf-src4 is full.'],
+    }
+    // The health is sent every five seconds.
+    await tab.getByTestId('not-in-path').getByText('look for a bridge').waitFor({ timeout: 8_000 })
+    expect(await textOf(tab, 'contested')).toMatch(
+      /^Another program keeps changing the rules \(IPv4: the jump from PREROUTING was gone\)\. The next repair is at /,
+    )
+    expect(await tab.getByTestId('full').allTextContents()).toEqual(plane.scene.rules.full)
+    await tab.locator('[data-testid=health-rules][data-state=contested]').waitFor()
+    await keep(tab, 'contested-light')
+  })
+
+  test('a configuration on trial is shown with the time that is left, until it is kept', async () => {
+    const tab = await openLoggedIn()
+    expect(await tab.getByTestId('trial').count()).toBe(0)
+    await plane.apply({ text: '', file: '/root/new.yaml', confirmWithin: 65, by: 'root@cli' })
+    await tab.getByTestId('trial').getByText('/root/new.yaml of root@cli is on trial').waitFor()
+    await tab.getByTestId('trial-left').getByText('1m 03s').waitFor()
+    await keep(tab, 'trial-light')
+    expect(await tab.evaluate(FAINT_TEXTS)).toEqual([])
+    await plane.confirm({ by: 'root@cli' })
+    await tab.getByTestId('trial').waitFor({ state: 'detached' })
+  })
+})
+
 describe('orders', () => {
+  test('what nothing comes of is not called done', async () => {
+    plane.scene.notice = 'noted; nothing is dropped while the configuration says mode: observe'
+    const tab = await openLoggedIn()
+    await tab.getByTestId('block-target').fill('203.0.113.7')
+    await tab.getByTestId('block-submit').click()
+    await tab
+      .getByTestId('toast')
+      .getByText('203.0.113.7 is on the blocklist for 1h 00m: noted; nothing is dropped while')
+      .waitFor()
+    await tab.getByTestId('sip-enforce').click()
+    await tab.getByTestId('toast').getByText('The SIP limit is enforced: noted; nothing is dropped').waitFor()
+  })
+
   test('unblock removes the row, and can be undone', async () => {
     plane.decide({ target: '203.0.113.77' })
     plane.decide({ target: '203.0.113.78' })
@@ -314,7 +380,9 @@ describe('hostile text', () => {
 
   test('is shown as it is, and does nothing', async () => {
     plane.scene.sentence = hostile
-    plane.scene.rules = { ...plane.scene.rules, state: 'failing', lastError: hostile }
+    plane.scene.rules = { ...plane.scene.rules, state: 'failing', lastError: hostile, full: [hostile] }
+    plane.scene.trial = { file: hostile, by: hostile, until: Date.now() + 60_000, secondsLeft: 60 }
+    plane.scene.gateways = [{ name: hostile, prefixes: [hostile], cps: 1, burst: 1 }]
     plane.scene.sipWouldLimit = [{ address: hostile, packets: 1 }]
     plane.decide({ target: '203.0.113.77', by: hostile, reason: hostile, evidence: { [hostile]: hostile } })
     plane.decide({ target: hostile, until: null })
@@ -325,6 +393,8 @@ describe('hostile text', () => {
     expect(await shown.getByTestId('evidence').locator('dd').nth(1).textContent()).toBe(hostile)
     expect(await tab.getByTestId('state-sentence').textContent()).toBe(hostile)
     expect(await tab.getByTestId('last-error').textContent()).toBe(hostile)
+    expect(await tab.getByTestId('full').textContent()).toBe(hostile)
+    expect(await tab.getByTestId('trial').textContent()).toContain(hostile)
     expect(await tab.locator('#app script, #app img').count()).toBe(0)
     // The page is not torn wide by it.
     expect(await tab.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true)

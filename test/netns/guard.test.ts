@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { DecisionView, SourceStory } from '../../dashboard/api/control-plane.ts'
@@ -7,7 +8,7 @@ import { startKamailio } from '../stage/kamailio.ts'
 import { dropsOf, kernelText } from '../stage/kernel-text.ts'
 import { phoneCounts, startBaresip, startPhones } from '../stage/phones.ts'
 import { Ringfence } from '../stage/ringfence.ts'
-import { eventually } from '../stage/running.ts'
+import { eventually, type Running } from '../stage/running.ts'
 import { Stage, type StageHost } from '../stage/stage.ts'
 
 const able = canRun({
@@ -254,6 +255,73 @@ describe.runIf(able).each([
     expect(await kernelText(server)).toBe(before)
   })
 })
+
+describe.runIf(able)('under a flood of forged sources', () => {
+  const stage = new Stage()
+  afterAll(() => stage.remove())
+
+  it('the strict limits decide, a proven phone is served, and the operator has the last word', async () => {
+    await stage.create()
+    const server = await stage.addHost('switch', SERVER)
+    const phone = await stage.addHost('phone', '10.99.0.10')
+    const flooder = await stage.addHost('flood', '10.99.0.66')
+    await startKamailio(stage, server, { sharedNonces: false })
+    // A small softswitch, so that a small flood is one: within half of its limits nothing is strict.
+    const limits =
+      'limits: { total: { perSecond: 400, burst: 400 }, strict: { total: { perSecond: 300, burst: 300 } } }'
+    const ringfence = new Ringfence(stage, server, `${SETTINGS}\n${limits}`)
+    await ringfence.start()
+    const register = (registrations: number) =>
+      startPhones(stage, phone, SERVER, { users: [1001], registrations, perSecond: 1 })
+    expect(await register(1).ended).toBe(0)
+    const strict = async () => (await ringfence.status()).strict
+    expect(await strict()).toMatchObject({ state: 'peace', order: 'auto' })
+
+    const flood = await startForgedFlood(stage, flooder, server, { packets: 20_000, perSecond: 2_000 })
+    const phones = register(6)
+    await eventually(async () => (await strict()).state === 'strict', 8_000, 'the strict limits')
+    const timeouts = async () => {
+      const listed = await server.namespace.run('ipset', 'list', 'rf-strict4')
+      return [...listed.matchAll(/^[\d.]+\/1 timeout (\d+)$/gm)].map(([, seconds]) => Number(seconds))
+    }
+    expect(await timeouts()).toHaveLength(2)
+    for (const seconds of await timeouts()) expect(seconds).toBeGreaterThan(85)
+    expect(await phones.ended).toBe(0)
+    expect(phoneCounts(phones)).toEqual({ successes: 6, failures: 0 })
+    expect((await ringfence.status()).lanes.proven).toBe(1)
+
+    expect((await ringfence.command(['strict', 'off'])).exitCode).toBe(0)
+    expect(await timeouts()).toEqual([])
+    // The order is kept; the daemon's death is not what ends it.
+    await ringfence.stop('SIGKILL')
+    await ringfence.start()
+    expect(await strict()).toMatchObject({ state: 'peace', order: 'off' })
+    expect((await ringfence.command(['strict', 'on'])).exitCode).toBe(0)
+    expect(await timeouts()).toHaveLength(2)
+    expect(await flood.ended).toBe(0)
+  })
+})
+
+/** REGISTERs of random sources in 10.0.0.0/9, each sent once: no answer finds its way back. */
+async function startForgedFlood(
+  stage: Stage,
+  from: StageHost,
+  to: StageHost,
+  { packets, perSecond }: { packets: number; perSecond: number },
+): Promise<Running> {
+  const mac = async (host: StageHost) =>
+    (await host.namespace.run('cat', '/sys/class/net/eth0/address')).trim()
+  const text = `REGISTER sip:${to.address} SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.1.1;branch=z9hG4bKf\r\nTo: <sip:1@r>\r\nFrom: <sip:1@r>;tag=1\r\nCall-ID: f\r\nCSeq: 1 REGISTER\r\n\r\n`
+  const file = stage.path('forged.cfg')
+  const least = 0x0a000000
+  writeFileSync(
+    file,
+    `{ eth(da=${await mac(to)}, sa=${await mac(from)}), ipv4(saddr=drnd(${least}, ${least + 0x7fffff}), daddr=${to.address}, ttl=64),
+       udp(sport=5066, dport=5060), ${[...Buffer.from(text)].join(', ')} }\n`,
+  )
+  const many = ['-n', String(packets), '-b', `${perSecond}pps`, '-P', '1']
+  return stage.start(from, 'trafgen', ['-c', file, '-o', 'eth0', ...many])
+}
 
 describe.runIf(able)('an office of 200 phones behind one address after a power cut', () => {
   const stage = new Stage()

@@ -41,6 +41,8 @@ class BridgeStage {
     await outside.address('eth0', '10.99.0.9/16', 'fd99::9/64')
     await softswitch.address('eth0', `${SWITCH4}/16`, `${SWITCH6}/64`)
     await softswitch.ip('-6', 'route', 'add', 'fd05::/32', 'dev', 'eth0')
+    // The way back to the softswitch: in IPv4 the bridge's own address makes it.
+    await bridge.ip('-6', 'route', 'add', SWITCH6, 'dev', 'br0')
     await softswitch.open(SWITCH4)
     await softswitch.open(SWITCH6)
     await bridge.open(BRIDGE4)
@@ -102,6 +104,26 @@ describe.each(BACKENDS)('a bridge by %s', (backend) => {
       expect([members.includes(trunk), members.includes(other)]).toEqual([true, false])
       expect(await incoming(trunk, times(40, OK))).toHaveLength(40)
       expect((await incoming(other, times(40, OK))).length).toBeLessThanOrEqual(16)
+    })
+
+    test('where no route leads back to the softswitch over the bridge, nobody is learnt', async () => {
+      await apply()
+      const from = family === 4 ? SWITCH4 : SWITCH6
+      // In IPv4 an address of the bridge leads there too.
+      const [take, give] =
+        family === 4
+          ? (['route add unreachable', 'route del unreachable'] as const)
+          : (['route del', 'route add'] as const)
+      const device = family === 4 ? [] : ['dev', 'br0']
+      await stage.bridge.ip(`-${family}`, ...take.split(' '), from, ...device)
+      const trunk = await stage.fresh(family)
+      await stage.outside.open(trunk)
+      const options = { sender: stage.softswitch, at: stage.outside, from, to: trunk, texts: [INVITE] }
+      expect(await topology.arrivals(options)).toHaveLength(1)
+      expect(await membersOf(stage.bridge, `rf-asked${family}`)).not.toContain(trunk)
+      await stage.bridge.ip(`-${family}`, ...give.split(' '), from, ...device)
+      expect(await topology.arrivals(options)).toHaveLength(1)
+      expect(await membersOf(stage.bridge, `rf-asked${family}`)).toContain(trunk)
     })
 
     test('without bridge-nf-call-iptables nothing is judged, and the counters stand still', async () => {

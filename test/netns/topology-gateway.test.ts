@@ -3,6 +3,7 @@ import type { DesiredState } from '../../rules/desired-state.ts'
 import { desired, limit, limits, prefix, traffic } from '../rules/desired.ts'
 import { GatewayStage, LAN4, LAN6, SWITCH4, SWITCH6 } from '../stage/gateway-stage.ts'
 import { BACKENDS, judged, loadRules, membersOf } from '../stage/load-rules.ts'
+import { eventually } from '../stage/running.ts'
 import { INVITE, OK, OPTIONS, REGISTER, times } from '../stage/sip-texts.ts'
 
 /** 30 at once against a burst of 10 and 5 a second: what a slow machine may let through. */
@@ -119,6 +120,24 @@ for (const backend of BACKENDS) {
         expect.arrayContaining([phone, phoneAt]),
       )
       await apply({ traffic: LISTED, limits: FEW_RESPONSES })
+    })
+
+    test('nobody outside asks in the name of the softswitch', async () => {
+      await apply({ traffic: LISTED, limits: FEW_RESPONSES })
+      const { outside, gateway, office } = stage
+      const length = family === 4 ? 32 : 128
+      await outside.address('eth0', `${softswitchAt}/${length}`)
+      const victim = family === 4 ? '10.2.0.66' : 'fd02::66'
+      await office.address('eth0', `${victim}/${family === 4 ? 24 : 64}`)
+      await office.open(victim)
+      await outside.send({ from: softswitchAt, to: victim, texts: [INVITE] })
+      await eventually(
+        async () => (await office.received()).some(({ to }) => to === victim),
+        5_000,
+        'the forgery',
+      )
+      await outside.ip('addr', 'del', `${softswitchAt}/${length}`, 'dev', 'eth0')
+      expect(await membersOf(gateway, `rf-asked${family}`)).not.toContain(victim)
     })
 
     test('what the gateway itself asks is learnt as well', async () => {

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { type Address, familyOf, splitPrefix } from '../../registrar/net/address.ts'
+import { type Address, type Family, familyOf, splitPrefix } from '../../registrar/net/address.ts'
 import type { DesiredState, Limit, Limits, Member } from '../../rules/desired-state.ts'
 import type { HostAddresses } from '../../rules/trace/host-addresses.ts'
 import type { ImaginaryPacket } from '../../rules/trace/packet.ts'
@@ -30,6 +30,7 @@ export const HOST6 = address('fd99::1')
 export const HOST: HostAddresses = {
   own: new Set([HOST4, HOST6]),
   shared: new Set([address('10.99.0.255')]),
+  comesBack: (_source, name) => name === 'eth0',
 }
 
 const DESTINATIONS = {
@@ -41,6 +42,8 @@ const SOURCES = {
   6: Array.from({ length: 14 }, (_, i) => `2001:db8:${i >> 3}:${(i >> 1) & 3}::${i & 1}:1`),
 }
 const PORTS = [5060, 5060, 5061, 49_152]
+/** Behind a routed gateway: whose requests are seen passing through. */
+const PROTECTED = { 4: address('10.99.0.77'), 6: address('fd99::77') }
 /** Changes too little within a test to be seen in it, or is never reached. */
 const SLOW = 1 / 60
 const PLENTY: Limit = { perSecond: 10_000, burst: 10_000 }
@@ -135,6 +138,7 @@ function makePacket(dice: Dice, { limits, members, suspensions }: DesiredState):
       ? dice.pick(known)
       : { address: address(dice.pick(SOURCES[dice.pick([4, 4, 6] as const)])), port: dice.pick(PORTS) }
   const family = familyOf(from.address)
+  if (dice.chance(0.05)) return makeRequest(dice, family, from.address)
   const protocol = dice.chance(0.15) ? 'tcp' : 'udp'
   // connlimit loads connection tracking, which puts fragments together before any rule sees them.
   const mayBeCut = limits.connections.most === null && protocol === 'udp' && dice.chance(0.08)
@@ -149,6 +153,21 @@ function makePacket(dice: Dice, { limits, members, suspensions }: DesiredState):
     payload: protocol === 'tcp' ? Buffer.alloc(0) : makePayload(dice),
     headerOptions: dice.chance(0.2) ? (family === 4 ? 4 * dice.from(1, 10) : 8 * dice.from(1, 5)) : 0,
     ...(mayBeCut ? { fragment: dice.pick(['first', 'first', 'later'] as const) } : {}),
+  }
+}
+
+/** What the softswitch behind a gateway sends to somebody, or somebody in its name. */
+function makeRequest(dice: Dice, family: Family, destination: Address): ImaginaryPacket {
+  return {
+    interface: dice.pick(['eth0', 'eth0', 'eth1']),
+    source: PROTECTED[family],
+    sourcePort: dice.pick([5060, 5060, 5063]),
+    destination,
+    destinationPort: 5060,
+    protocol: 'udp',
+    syn: false,
+    payload: makePayload(dice),
+    headerOptions: 0,
   }
 }
 

@@ -116,6 +116,8 @@ describe('very many changes in one set', () => {
       const some = round % 3 === 0 ? manyBlocks(150, 30 + round) : []
       state = desired({
         blocks: [...state.blocks.slice(round % 4 === 0 ? 200 : 1), fresh, ...some],
+        // Other sets are written all the while.
+        members: [[proven(`198.51.100.${round}`, 5060, START + 600_000)]],
       })
       engine.setDesired(state)
       if (kernel.lines.slice(before).length === 0) atOnce++
@@ -264,7 +266,7 @@ describe('a full set', () => {
     const blocks = [1, 2, 3, 4].map((n) => denied(`192.0.2.${n}`, n === 1 ? START + 4_500 : null))
     await apply(desired({ ...small, blocks }))
     const looks = kernel.observations
-    await vi.advanceTimersByTimeAsync(4_000)
+    await vi.advanceTimersByTimeAsync(3_800)
     expect(engine.status().lastError?.attempts).toBeGreaterThan(3)
     expect(kernel.observations).toBe(looks)
     await vi.advanceTimersByTimeAsync(4_000)

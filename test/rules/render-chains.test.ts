@@ -1,107 +1,202 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { renderChains } from '../../rules/render-chains.ts'
-import { DEFAULTS, desired, prefix } from './desired.ts'
+import type { DesiredState } from '../../rules/desired-state.ts'
+import { CHAINS, defineSets } from '../../rules/names.ts'
+import { type NextLimits, type RenderedChains, renderChains } from '../../rules/render-chains.ts'
+import { DEFAULTS, desired, gateway, limit, limits, prefix, sizes, traffic } from './desired.ts'
 
-const text = (...args: Parameters<typeof renderChains>) => [...renderChains(...args).values()].flat()
+/*
+ * The whole text of the chains is in rendered/*.txt, to be read as it would be loaded. Who changes the rules looks at each
+ * line that changed there: RINGFENCE_UPDATE_RENDERED=1 npx vitest run --project fast test/rules/render-chains.test.ts
+ */
 
-describe('chains as text', () => {
-  test('IPv4 of a fresh installation', () => {
-    expect(text(DEFAULTS, 4)).toEqual([
-      '-A RINGFENCE -i lo -j RETURN',
-      '-A RINGFENCE -i eth0 -p udp -m multiport --dports 5060 -m addrtype --dst-type LOCAL -j RINGFENCE-UDP',
-      '-A RINGFENCE -i eth0 -p tcp -m multiport --dports 5060 -m addrtype --dst-type LOCAL -j RINGFENCE-TCP',
-      '-A RINGFENCE-UDP -m set --match-set rf-allow4 src -j RETURN',
-      '-A RINGFENCE-UDP -m set --match-set rf-sip4 src -j DROP',
-      '-A RINGFENCE-UDP -p udp -m u32 --u32 "0x0>>0x16&0x3c@0x8=0x5349502f" -j RETURN',
-      '-A RINGFENCE-UDP -p udp -m u32 --u32 "0x0>>0x16&0x3c@0x8=0x494e5649,0x41434b20,0x42594520,0x43414e43,0x4f505449,0x53554253,0x4e4f5449,0x494e464f,0x50524143,0x55504441" -g RINGFENCE-SIP',
-      '-A RINGFENCE-UDP -p udp -m u32 --u32 "0x0>>0x16&0x3c@0x8=0x4d455353,0x52454645,0x5055424c" -g RINGFENCE-SIP',
-      '-A RINGFENCE-UDP -p udp -m length --length 0:67 -m u32 --u32 "0x4&0x3fff=0x0" -j RETURN',
-      '-A RINGFENCE-UDP -g RINGFENCE-REGISTER',
-      '-A RINGFENCE-TCP -m set --match-set rf-allow4 src -j RETURN',
-      '-A RINGFENCE-TCP -m set --match-set rf-sip4 src -j DROP',
-      '-A RINGFENCE-TCP -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m set --match-set rf-reg4 src -j DROP',
-      '-A RINGFENCE-TCP -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m set --match-set rf-susa4 src -j DROP',
-      '-A RINGFENCE-REGISTER -m set --match-set rf-reg4 src -j DROP',
-      '-A RINGFENCE-REGISTER -m set --match-set rf-susp4 src,src -j DROP',
-      '-A RINGFENCE-REGISTER -m set --match-set rf-susa4 src -j DROP',
-      '-A RINGFENCE-REGISTER -m hashlimit --hashlimit-above 5/sec --hashlimit-burst 10 --hashlimit-mode srcip --hashlimit-name rf-reg4-5sec-10 --hashlimit-htable-size 65536 --hashlimit-htable-max 1048576 --hashlimit-htable-expire 90000 -j DROP',
-      '-A RINGFENCE-SIP -m hashlimit --hashlimit-above 20/sec --hashlimit-burst 50 --hashlimit-mode srcip --hashlimit-name rf-sip4-20sec-50 --hashlimit-htable-size 65536 --hashlimit-htable-max 1048576 --hashlimit-htable-expire 90000 -g RINGFENCE-OVER',
-      '-A RINGFENCE-OVER -m set --match-set rf-wsip4 src -j RETURN',
-      '-A RINGFENCE-OVER -j SET --add-set rf-wsip4 src --timeout 600',
-    ])
+const FOLDER = fileURLToPath(new URL('rendered/', import.meta.url))
+const UPDATES = process.env.RINGFENCE_UPDATE_RENDERED === '1'
+if (UPDATES && (process.env.CI !== undefined || process.env.RINGFENCE_REQUIRE_ALL === '1')) {
+  throw new Error('expected texts are renewed by hand: a run that judges them must not write them')
+}
+
+const FAMILIES = [4, 6] as const
+
+const HOST = desired({
+  gateways: [
+    gateway('acme', ['203.0.113.64/26', '2001:db8:9::/48'], limit(5, 10)),
+    gateway('bolt', ['203.0.113.96/32', '198.51.100.0/24'], limit(80, 160)),
+  ],
+})
+const host = (parts: Partial<DesiredState>) => ({ ...HOST, ...parts })
+
+const ROUTED = desired({
+  traffic: traffic({
+    interfaces: ['eth0', 'wan+'],
+    destinations: [prefix('192.0.2.0/24'), prefix('2001:db8:1::/48')],
+    udpPorts: [...Array.from({ length: 17 }, (_, i) => 5076 - i), 5060],
+    tcpPorts: [5061, 5060],
+  }),
+})
+
+describe.each(FAMILIES)('chains as text, IPv%d', (family) => {
+  test.each<[string, string, DesiredState]>([
+    ['host', 'a host with two gateways', HOST],
+    ['routed', 'a routed gateway before many ports, on two interfaces', ROUTED],
+  ])('%s: %s', (name, title, state) => {
+    compare(`${name}.${family}`, `${title}, IPv${family}`, showChains(renderChains(state, family)))
   })
 
-  test('IPv6 differs in sets, offsets and the /64', () => {
-    const v6 = text(DEFAULTS, 6)
-    expect(v6.slice(5, 9)).toEqual([
-      '-A RINGFENCE-UDP -p udp -m u32 --u32 "0x3&0xff=0x11&&0x30=0x5349502f" -j RETURN',
-      '-A RINGFENCE-UDP -p udp -m u32 --u32 "0x3&0xff=0x11&&0x30=0x494e5649,0x41434b20,0x42594520,0x43414e43,0x4f505449,0x53554253,0x4e4f5449,0x494e464f,0x50524143,0x55504441" -g RINGFENCE-SIP',
-      '-A RINGFENCE-UDP -p udp -m u32 --u32 "0x3&0xff=0x11&&0x30=0x4d455353,0x52454645,0x5055424c" -g RINGFENCE-SIP',
-      '-A RINGFENCE-UDP -p udp -m length --length 0:87 -m u32 --u32 "0x3&0xff=0x11" -j RETURN',
-    ])
-    expect(v6.filter((rule) => rule.includes('hashlimit'))).toEqual([
-      '-A RINGFENCE-REGISTER -m hashlimit --hashlimit-above 5/sec --hashlimit-burst 10 --hashlimit-mode srcip --hashlimit-name rf-reg6-5sec-10 --hashlimit-htable-size 65536 --hashlimit-htable-max 1048576 --hashlimit-htable-expire 90000 --hashlimit-srcmask 64 -j DROP',
-      '-A RINGFENCE-SIP -m hashlimit --hashlimit-above 20/sec --hashlimit-burst 50 --hashlimit-mode srcip --hashlimit-name rf-sip6-20sec-50 --hashlimit-htable-size 65536 --hashlimit-htable-max 1048576 --hashlimit-htable-expire 90000 --hashlimit-srcmask 64 -g RINGFENCE-OVER',
-    ])
-    expect(v6.filter((rule) => /rf-[a-z]+4/.test(rule))).toEqual([])
+  // Only the chains that differ from those of the host; the others are the same, line for line.
+  test.each<[string, string, DesiredState, NextLimits?]>([
+    ['no-gateways', 'no gateways', host({ gateways: [] })],
+    [
+      'sip-enforced',
+      'limits.sip enforced',
+      host({ limits: limits({ sip: { ...limit(20, 50), enforced: true } }) }),
+    ],
+    ['responses-any', 'responses of everybody', host({ traffic: traffic({ responses: 'any' }) })],
+    [
+      'connections-uncounted',
+      'connections that stand are not counted',
+      host({ limits: limits({ connections: { ...DEFAULTS.limits.connections, most: null } }) }),
+    ],
+    ['no-tcp', 'no TCP ports', host({ traffic: traffic({ tcpPorts: [] }) })],
+    [
+      'slow',
+      'limits by the minute, whose buckets take long to fill again',
+      host({ limits: limits({ answered: limit(0.1, 20), ignoring: limit(0.5, 60) }) }),
+    ],
+    ['next-same', 'the same limits follow', HOST, HOST],
+    [
+      'next-limits',
+      'other limits follow',
+      HOST,
+      host({
+        limits: limits({
+          proven: limit(20, 50),
+          unknown: { ...DEFAULTS.limits.unknown, source: limit(4, 8) },
+          strict: { ...DEFAULTS.limits.strict, port: limit(12 / 60, 6) },
+          rest: limit(500, 500),
+          connections: { ...DEFAULTS.limits.connections, source: limit(2, 9) },
+        }),
+        gateways: [gateway('acme', ['203.0.113.64/26'], limit(20, 40))],
+      }),
+    ],
+  ])('%s: %s', (name, title, state, next) => {
+    const usual = renderChains(HOST, family)
+    const differing = [...renderChains(state, family, next)].filter(
+      ([chain, rules]) => rules.join('\n') !== usual.get(chain)!.join('\n'),
+    )
+    compare(`${name}.${family}`, `${title}, IPv${family}: what differs from the host`, showChains(differing))
   })
 
-  test('a gateway with many ports on two interfaces', () => {
-    const ports = Array.from({ length: 17 }, (_, i) => 5076 - i)
-    const traffic = {
-      interfaces: ['eth0', 'wan+'],
-      destinations: [prefix('192.0.2.0/24')],
-      udpPorts: [...ports, 5060],
-      tcpPorts: [],
+  test('other sizes are other tables everywhere, and shadows of all of them', () => {
+    const larger = host({ sizes: sizes({ buckets: 131_072 }) })
+    const now = [...renderChains(HOST, family).values()].flat()
+    const then = [...renderChains(larger, family).values()].flat()
+    expect(then).toEqual(
+      now.map((rule) =>
+        rule
+          .replaceAll(/-65536 --hashlimit-htable-size 4096/g, '-131072 --hashlimit-htable-size 8192')
+          .replaceAll('--hashlimit-htable-max 65536', '--hashlimit-htable-max 131072'),
+      ),
+    )
+    const sized = (rule: string) => rule.includes('--hashlimit-htable-max 131072')
+    const between = [...renderChains(HOST, family, larger).values()].flat()
+    const shadowed = now.filter((rule) => rule.includes('htable-max') && / -[jg] \S+$/.test(rule))
+    expect(between.filter(sized)).toHaveLength(shadowed.length)
+    expect(between.filter((rule) => !sized(rule))).toEqual(now)
+  })
+})
+
+describe('all texts', () => {
+  const all = (state: DesiredState = HOST, next?: NextLimits) =>
+    FAMILIES.flatMap((family) => [...renderChains(state, family, next).values()].flat())
+  const states: readonly [string, readonly string[]][] = [
+    ['host', all()],
+    ['routed', all(ROUTED)],
+    ['responses of everybody', all(host({ traffic: traffic({ responses: 'any' }) }))],
+    ['next', all(HOST, host({ limits: limits({ proven: limit(3, 3) }) }))],
+  ]
+
+  test.each(states)(
+    '%s: nothing is ever accepted, and nothing but SIP ports of UDP and TCP is matched',
+    (_name, rules) => {
+      expect(rules.filter((rule) => / -j (?!RETURN$|DROP$|SET |RINGFENCE)/.test(rule))).toEqual([])
+      const entrances = rules.filter(
+        (rule) => rule.startsWith('-A RINGFENCE ') && !rule.endsWith(' -j RETURN'),
+      )
+      const isNarrow =
+        /^-A RINGFENCE (?:-i \S+ -p (?:udp|tcp) -m multiport --dports [\d,]+ |-p udp -m multiport --sports [\d,]+ -m set --match-set rf-dst[46] src -m rpfilter )/
+      expect(entrances.filter((rule) => !isNarrow.test(rule))).toEqual([])
+      expect(entrances.length).toBeGreaterThan(3)
+    },
+  )
+
+  test.each(states)('%s: a rule names the sets of its family, which all exist', (_name, rules) => {
+    const known = new Set(defineSets(DEFAULTS.sizes).map(({ name }) => name))
+    const named = rules.flatMap((rule) =>
+      [...rule.matchAll(/--(?:match|add)-set (\S+)/g)].map(([, set]) => set!),
+    )
+    expect(named.filter((set) => !known.has(set))).toEqual([])
+  })
+
+  test.each(states)(
+    '%s: a table has the same parameters wherever it is named, and a name that fits',
+    (_name, rules) => {
+      const parameters = new Map<string, Set<string>>()
+      for (const rule of rules) {
+        const [, match, table] = /(-m hashlimit .*--hashlimit-name (\S+).*?)(?: -[jg] .*)?$/.exec(rule) ?? []
+        if (table === undefined) continue
+        parameters.set(table, (parameters.get(table) ?? new Set()).add(match!))
+      }
+      expect([...parameters.values()].filter(({ size }) => size > 1)).toEqual([])
+      // The kernel has room for 255 characters; a file in /proc is named like it.
+      expect([...parameters.keys()].filter((name) => name.length > 60 || !/^[\w-]+$/.test(name))).toEqual([])
+    },
+  )
+
+  test('every chain is there, also one without rules', () => {
+    for (const family of FAMILIES) {
+      const chains = renderChains(host({ gateways: [] }), family)
+      expect([...chains.keys()].sort()).toEqual([...CHAINS].sort())
+      expect(chains.get('RINGFENCE-CPS')).toEqual([])
     }
-    expect(renderChains(desired({ traffic }), 4).get('RINGFENCE')).toEqual([
-      '-A RINGFENCE -i lo -j RETURN',
-      '-A RINGFENCE -i eth0 -p udp -m multiport --dports 5060,5061,5062,5063,5064,5065,5066,5067,5068,5069,5070,5071,5072,5073,5074 -m set --match-set rf-dst4 dst -j RINGFENCE-UDP',
-      '-A RINGFENCE -i eth0 -p udp -m multiport --dports 5075,5076 -m set --match-set rf-dst4 dst -j RINGFENCE-UDP',
-      '-A RINGFENCE -i wan+ -p udp -m multiport --dports 5060,5061,5062,5063,5064,5065,5066,5067,5068,5069,5070,5071,5072,5073,5074 -m set --match-set rf-dst4 dst -j RINGFENCE-UDP',
-      '-A RINGFENCE -i wan+ -p udp -m multiport --dports 5075,5076 -m set --match-set rf-dst4 dst -j RINGFENCE-UDP',
-    ])
-  })
-
-  test('an enforced SIP limit drops, and still lists whom', () => {
-    const limits = { ...DEFAULTS.limits, sip: { perSecond: 20, burst: 50, enforced: true } }
-    expect(renderChains(desired({ limits }), 4).get('RINGFENCE-OVER')).toEqual([
-      '-A RINGFENCE-OVER -m set --match-set rf-wsip4 src -j DROP',
-      '-A RINGFENCE-OVER -j SET --add-set rf-wsip4 src --timeout 600',
-      '-A RINGFENCE-OVER -j DROP',
-    ])
   })
 
   test.each([
-    [{ perSecond: 5, burst: 10 }, '--hashlimit-above 5/sec --hashlimit-burst 10', 'rf-reg4-5sec-10'],
-    [{ perSecond: 0.5, burst: 60 }, '--hashlimit-above 30/min --hashlimit-burst 60', 'rf-reg4-30min-60'],
+    [limit(5, 10), '--hashlimit-above 5/sec --hashlimit-burst 10', 'rf-src4-5sec-10-65536', 90_000],
+    [limit(0.5, 60), '--hashlimit-above 30/min --hashlimit-burst 60', 'rf-src4-30min-60-65536', 120_000],
+    [limit(0.1, 20), '--hashlimit-above 6/min --hashlimit-burst 20', 'rf-src4-6min-20-65536', 200_000],
     [
-      { perSecond: 1_000_000, burst: 1_000_000 },
+      limit(1_000_000, 1_000_000),
       '--hashlimit-above 1000000/sec',
-      'rf-reg4-1000000sec-1000000',
+      'rf-src4-1000000sec-1000000-65536',
+      90_000,
     ],
-  ])('a limit of %o has a table of its own', (register, parameters, table) => {
-    const [, , , rule] = renderChains(desired({ limits: { ...DEFAULTS.limits, register } }), 4).get(
-      'RINGFENCE-REGISTER',
-    )!
-    expect(rule).toContain(parameters)
-    expect(rule).toContain(`--hashlimit-name ${table} `)
-  })
-
-  test('an entry of a slow limit is kept until its bucket is full again', () => {
-    const register = { perSecond: 0.1, burst: 20 }
-    const rules = text(desired({ limits: { ...DEFAULTS.limits, register } }), 4)
-    expect(rules.find((rule) => rule.includes('rf-reg4-6min-20'))).toContain(
-      '--hashlimit-htable-expire 200000 ',
-    )
-  })
-
-  test('nothing is ever accepted, and nothing but SIP ports is matched', () => {
-    for (const family of [4, 6] as const) {
-      const rules = text(DEFAULTS, family)
-      expect(rules.filter((rule) => rule.includes('ACCEPT'))).toEqual([])
-      const entrances = rules.filter((rule) => rule.startsWith('-A RINGFENCE ') && !rule.endsWith('RETURN'))
-      expect(entrances.every((rule) => rule.includes('--dports 5060 '))).toBe(true)
-    }
-  })
+  ])(
+    'a limit of %o has a table of its own, whose entries stay until their bucket is full again',
+    (source, match, table, expire) => {
+      const unknown = { ...DEFAULTS.limits.unknown, source }
+      const rules = renderChains(desired({ limits: limits({ unknown }) }), 4).get('RINGFENCE-UNKNOWN')!
+      const rule = rules.find((text) => text.includes('rf-src4'))!
+      expect(rule).toContain(match)
+      expect(rule).toContain(` --hashlimit-name ${table} `)
+      expect(rule).toContain(` --hashlimit-htable-expire ${expire} `)
+    },
+  )
 })
+
+/** Compares with the expected text, which a person has read. */
+function compare(name: string, title: string, text: string): void {
+  const file = `${FOLDER}${name}.txt`
+  const whole = `# ${title}\n\n${text}`
+  if (UPDATES) {
+    mkdirSync(FOLDER, { recursive: true })
+    writeFileSync(file, whole)
+  }
+  expect(whole).toBe(readFileSync(file, 'utf8'))
+}
+
+/** Chain by chain, as iptables-restore reads it. */
+function showChains(chains: RenderedChains | Iterable<readonly [string, readonly string[]]>): string {
+  return [...chains].map(([name, rules]) => `${[`:${name}`, ...rules].join('\n')}\n`).join('\n')
+}

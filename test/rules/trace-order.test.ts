@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ImaginedTraffic } from '../../rules/trace/imagined-traffic.ts'
-import { limits, sizes, traffic } from './desired.ts'
+import { limit, limits, sizes, traffic } from './desired.ts'
 import { everyLane, NOW, RESPONSE, SOURCES, SPARED_PORT, STUN, sip, syn, udp } from './trace-packets.ts'
 
 /*
@@ -41,13 +41,20 @@ const setting = fc.record({
   strict: fc.boolean(),
   enforced: fc.boolean(),
   responses: fc.constantFrom('asked', 'any'),
+  changing: fc.boolean(),
 })
 
 const CUSTOMERS = ['proven', 'answered', 'blocked', 'suspended'] as const
 
 type Setting = typeof setting extends fc.Arbitrary<infer S> ? S : never
 
-function stateOf({ strict, enforced, responses }: Setting) {
+/** Limits that will decide in a moment: all their tables count already. */
+const FOLLOWING = everyLane({
+  limits: limits({ proven: limit(9, 60), ceiling: limit(900, 900), returning: limit(6, 21) }),
+  sizes: sizes({ buckets: 128 }),
+})
+
+function stateOf({ strict, enforced, responses }: Omit<Setting, 'changing'>) {
   return everyLane({
     strictUntil: strict ? NOW + 3_600_000 : null,
     traffic: traffic({ responses }),
@@ -109,9 +116,10 @@ describe('what unknown sources send changes nothing for others', () => {
     fc.assert(
       fc.property(setting, fc.array(spray, { minLength: 1, maxLength: 8 }), (chosen, sprays) => {
         const state = stateOf(chosen)
-        const attacked = new ImaginedTraffic(state)
+        const [attacked, untouched] = [new ImaginedTraffic(state), new ImaginedTraffic(state)]
+        if (chosen.changing) for (const world of [attacked, untouched]) world.become(state, FOLLOWING)
         const now = attack(attacked, state, sprays)
-        expect(verdictsOf(attacked, state, now)).toEqual(verdictsOf(new ImaginedTraffic(state), state, now))
+        expect(verdictsOf(attacked, state, now)).toEqual(verdictsOf(untouched, state, now))
       }),
       { numRuns: 60 },
     )
@@ -143,5 +151,28 @@ describe('what unknown sources send changes nothing for others', () => {
       }
       expect(verdictsOf(attacked, state, now)).toEqual(verdictsOf(new ImaginedTraffic(state), state, now))
     }
+  })
+
+  test('nor does it when no more first packets can be noted: returning sources alone wait until it is over', () => {
+    const state = {
+      ...stateOf({ strict: true, enforced: false, responses: 'asked' }),
+      sizes: sizes({ seen: 64 }),
+    }
+    const attacked = new ImaginedTraffic(state)
+    for (let i = 0; i < 200; i++) {
+      for (const source of [`100.64.${i}.7:5060`, `[2001:db8:e:${i.toString(16)}::7]:5060`]) {
+        attacked.arrive(udp(state, source), NOW)
+      }
+    }
+    const isReturning = (text: string) => text.startsWith('returning') && text.includes('REGISTER')
+    const [is, was] = [attacked, new ImaginedTraffic(state)].map((world) => verdictsOf(world, state, NOW))
+    expect(is!.filter((text) => !isReturning(text))).toEqual(was!.filter((text) => !isReturning(text)))
+    expect(is!.filter(isReturning).every((text) => text.endsWith('drop unknown'))).toBe(true)
+    const source = SOURCES.returning1[0]
+    const trace = attacked.arrive(udp(state, source), NOW)
+    expect(trace.says).toContain('and so many come that 198.51.100.8:5060 could not be')
+    // A phone sends again after 0.5, 1, 2 and 4 s (RFC 3261, timer E).
+    const after = [500, 1_500, 3_500].map((later) => attacked.arrive(udp(state, source), NOW + later).lane)
+    expect(after.at(-1)).toBe('returning')
   })
 })

@@ -221,12 +221,18 @@ describe('whom the softswitch asked', () => {
     expect([answer(world, STATE, 1_499_999), answer(world, STATE, 1_500_000)]).toEqual(['peer', 'rest'])
   })
 
-  test('behind a gateway it is learnt from what passes through', () => {
+  test('behind a gateway it is learnt from what passes through, and comes from where the softswitch is', () => {
     const routed = everyLane({ traffic: traffic({ destinations: [prefix('192.0.2.0/24')] }) })
-    const world = new ImaginedTraffic(routed)
     const packet = invite(routed, '198.51.100.99:5060', sip('INVITE'), { interface: 'lan0' })
+    const world = new ImaginedTraffic(routed)
     expect(world.arrive(packet, NOW)).toMatchObject({ verdict: 'not-ours', lane: 'none' })
     expect(answer(world, routed)).toBe('peer')
+    const host = { own: new Set<never>(), comesBack: (_source: string, name: string) => name === 'lan0' }
+    const routes = new ImaginedTraffic(routed, host)
+    routes.arrive({ ...packet, interface: 'eth0' }, NOW)
+    expect(answer(routes, routed)).toBe('rest')
+    routes.arrive(packet, NOW)
+    expect(answer(routes, routed)).toBe('peer')
   })
 })
 

@@ -43,8 +43,7 @@ export class GatewayStage {
     await softswitch.routeBy('10.1.0.1', 'fd01::1')
     await office.address('eth0', `${LAN4}/24`, `${LAN6}/64`)
     await office.routeBy('10.2.0.1', 'fd02::1')
-    await gateway.ip('route', 'add', '198.51.100.0/24', 'via', '203.0.113.254')
-    await gateway.ip('-6', 'route', 'add', 'fd05::/32', 'via', 'fd03::fe')
+    await gateway.routeBy('203.0.113.254', 'fd03::fe')
     for (const address of [SWITCH4, SWITCH6]) await softswitch.open(address)
   }
 

@@ -48,7 +48,7 @@ export async function judged(place: Place, backend: Backend): Promise<number> {
   let packets = 0
   for (const program of programs(backend)) {
     const saved = await place.run(`${program}-save`, '-c', '-t', 'raw')
-    for (const [, count] of saved.matchAll(/^\[(\d+):\d+\] -A RINGFENCE .* -j RINGFENCE-UDP$/gm)) {
+    for (const [, count] of saved.matchAll(/^\[(\d+):\d+\] -A RINGFENCE .* -g RINGFENCE-UDP$/gm)) {
       packets += Number(count)
     }
   }

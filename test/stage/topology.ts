@@ -22,7 +22,7 @@ export interface Sending {
 }
 
 /** No rule is ever asked for this port: what is sent to it arrives, and tells that all before it has. */
-export const MARK_PORT = 5999
+const MARK_PORT = 5999
 
 /** Places joined by cables of our own: phones, a gateway or bridge, a softswitch behind it. */
 export class Topology {

@@ -5,6 +5,7 @@ import type { DesiredState } from '../../../rules/desired-state.ts'
 import { ImaginedKernel } from '../../../rules/imagined-kernel.ts'
 import { WRITTEN_SETS } from '../../../rules/names.ts'
 import { isEmptyPlan, planChanges } from '../../../rules/plan.ts'
+import { renderChains } from '../../../rules/render-chains.ts'
 import { applyPlan } from '../../rules/apply-plan.ts'
 import {
   DEFAULTS,
@@ -93,8 +94,11 @@ describe('the difference of two desired states', () => {
       NOW,
     )
     const entrance = chains.find(({ family, chain }) => family === 4 && chain === 'RINGFENCE')
-    expect(entrance?.removed).toEqual([expect.stringContaining('--dports 5060 ')])
-    expect(entrance?.added).toEqual([expect.stringContaining('--dports 5070 ')])
+    const udp = renderChains(desired(), 4)
+      .get('RINGFENCE')!
+      .filter((rule) => rule.includes('-p udp'))
+    expect(entrance?.removed).toEqual(udp)
+    expect(entrance?.added).toEqual(udp.map((rule) => rule.replace('--dports 5060', '--dports 5070')))
     expect(warmed).toBe(false)
   })
 

@@ -37,6 +37,7 @@ function stage(policy: Partial<DetectionPolicy> = {}) {
         userAgent: 'phone',
         answersOwnNonce: false,
         answersChallenge: false,
+        answersSentNonce: false,
         ...rest,
       })
     },
@@ -51,6 +52,7 @@ function stage(policy: Partial<DetectionPolicy> = {}) {
         outcome: 'challenge',
         status: 401,
         grade: 'packet',
+        withCredentials: false,
         grantedExpires: 0,
         ...rest,
       })
@@ -253,6 +255,7 @@ describe('failed registrations', () => {
       outcome: 'success',
       status: 200,
       grade: 'account',
+      withCredentials: true,
       grantedExpires: 3600,
     })
     for (let i = 0; i < 20; i++)
@@ -340,6 +343,7 @@ describe('failed registrations', () => {
         outcome: 'failure',
         status: 403,
         grade: 'path',
+        withCredentials: true,
         grantedExpires: 0,
       })
     for (let i = 0; i < 6; i++) fail(5060)
@@ -384,6 +388,7 @@ describe('what is kept of sources', () => {
         userAgent: '',
         answersOwnNonce: false,
         answersChallenge: false,
+        answersSentNonce: false,
       })
     detector.observe({
       kind: 'exchange',
@@ -395,6 +400,7 @@ describe('what is kept of sources', () => {
       outcome: 'success',
       status: 200,
       grade: 'account',
+      withCredentials: true,
       grantedExpires: 3600,
     })
     for (let i = 0; i < 10_000; i++) feed(`10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`, START + i)

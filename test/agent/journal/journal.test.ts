@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DEFAULT_BOUNDS, type JournalBounds } from '../../../agent/journal/bounds.ts'
-import type { NewDecision, VerdictEntry } from '../../../agent/journal/entries.ts'
+import type { NewDecision, ProvenEntry, VerdictEntry } from '../../../agent/journal/entries.ts'
 import { type Journal, JournalError } from '../../../agent/journal/journal.ts'
 import { openJournal } from '../../../agent/journal/open-journal.ts'
 import { type Address, type Prefix, parseAddress, parsePrefix } from '../../../registrar/net/address.ts'
@@ -244,6 +244,80 @@ describe('known sources', () => {
     expect(journal.knownSources(0).map(({ at }) => at - NOW)).toEqual(
       Array.from({ length: 100 }, (_, i) => 249 - i),
     )
+  })
+})
+
+describe('lanes', () => {
+  const proven = (port: number, changes: Partial<ProvenEntry> = {}): ProvenEntry => ({
+    account: '1001@example.com',
+    address: address('192.0.2.7'),
+    port,
+    until: NOW + port,
+    ...changes,
+  })
+
+  test('outlive a restart: who is proven and not over, what ends first comes first', () => {
+    const first = open()
+    first.rememberProven(proven(3))
+    first.rememberProven(proven(2))
+    first.rememberProven(proven(2, { account: "o'hara; DROP TABLE proven" }))
+    first.rememberProven(proven(2, { address: address('2001:db8::7') }))
+    first.rememberProven(proven(1, { until: NOW }))
+    first.rememberProven(proven(4))
+    first.rememberProven(proven(3, { until: NOW + 9_000 }))
+    first.forgetProven(proven(4))
+    const kept = [
+      proven(2),
+      proven(2, { address: address('2001:db8::7') }),
+      proven(2, { account: "o'hara; DROP TABLE proven" }),
+      proven(3, { until: NOW + 9_000 }),
+    ]
+    expect(new Set(first.provenEntries(NOW))).toEqual(new Set(kept))
+    first.forgetProven(proven(2))
+    first.close()
+    const again = open().provenEntries(NOW)
+    expect(new Set(again)).toEqual(new Set(kept.slice(1)))
+    expect(again.at(-1)).toEqual(kept.at(-1))
+  })
+
+  test('outlive a restart: who returns, oldest first, with the last that is known of each', () => {
+    const first = open()
+    first.rememberReturning({ source: prefix('192.0.2.7'), at: NOW, accounts: 1 })
+    first.rememberReturning({ source: prefix('2001:db8:1:2::/64'), at: NOW - 5, accounts: 70 })
+    first.rememberReturning({ source: prefix('192.0.2.7'), at: NOW + 5, accounts: 2 })
+    first.rememberReturning({ source: prefix('192.0.2.8'), at: NOW - 10, accounts: 1 })
+    first.close()
+    expect(open().returningEntries(NOW - 5)).toEqual([
+      { source: '2001:db8:1:2::/64', at: NOW - 5, accounts: 70 },
+      { source: '192.0.2.7/32', at: NOW + 5, accounts: 2 },
+    ])
+  })
+
+  test('are bounded: what is over goes, and then what is over first', () => {
+    const journal = open({ lanes: { rows: 100, age: DAY } })
+    for (let port = 1; port <= 250; port++) {
+      journal.rememberProven(proven(port))
+      journal.rememberReturning({ source: prefix(`10.0.0.${port}`), at: NOW - DAY + port, accounts: 1 })
+    }
+    expect(journal.tidy(NOW + 50)).toEqual({ removed: 300 })
+    expect(journal.provenEntries(0).map(({ port }) => port)).toEqual(
+      Array.from({ length: 100 }, (_, i) => 151 + i),
+    )
+    expect(journal.returningEntries(0)).toHaveLength(100)
+    expect(journal.tidy(NOW + 300)).toEqual({ removed: 200 })
+  })
+
+  test('of a journal of the first version are the sources that it knew', () => {
+    const before = open()
+    before.rememberSuccess(prefix('192.0.2.7'), { at: NOW, until: NOW + 100 })
+    before.close()
+    const database = new Sqlite(file)
+    database.exec('DROP TABLE proven; DROP TABLE returning_sources; PRAGMA user_version = 1')
+    database.close()
+    const journal = open()
+    expect(journal.returningEntries(0)).toEqual([{ source: '192.0.2.7/32', at: NOW, accounts: 1 }])
+    expect(journal.knownSources(0)).toHaveLength(1)
+    expect(journal.provenEntries(0)).toEqual([])
   })
 })
 

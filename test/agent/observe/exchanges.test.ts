@@ -36,6 +36,8 @@ interface Turn {
   readonly transport?: Transport
   readonly method?: string
   readonly callId?: string
+  /** More headers of a request. */
+  readonly headers?: readonly HeaderPair[]
 }
 
 function common({ cseq = 1, method = 'REGISTER', callId = 'abc@phone' }: Turn): HeaderPair[] {
@@ -65,7 +67,7 @@ class Talk {
     const written = `Digest username="${username}", realm="example.com", nonce="${nonce}", uri="sip:example.com", response="${response}"`
     if (turn.authorization !== undefined) headers.push(['Authorization', turn.authorization])
     else if (nonce !== undefined) headers.push(['Authorization', written])
-    headers.push(['User-Agent', 'phone/1.0'])
+    headers.push(['User-Agent', 'phone/1.0'], ...(turn.headers ?? []))
     const message = read(writeRequest({ method: turn.method ?? 'REGISTER', uri: 'sip:example.com', headers }))
     return this.exchanges.observe({
       time: this.#tick(),
@@ -101,7 +103,7 @@ class Talk {
 function plain(observation: Observation | undefined) {
   if (observation?.kind !== 'register') return observation
   const { kind, time, source, transport, account, userAgent } = observation
-  const { answersOwnNonce, answersChallenge } = observation
+  const { answersOwnNonce, answersChallenge, answersSentNonce } = observation
   return {
     kind,
     time,
@@ -111,6 +113,7 @@ function plain(observation: Observation | undefined) {
     userAgent,
     answersOwnNonce,
     answersChallenge,
+    answersSentNonce,
   }
 }
 
@@ -130,11 +133,13 @@ describe('an exchange', () => {
       userAgent: 'phone/1.0',
       answersOwnNonce: false,
       answersChallenge: false,
+      answersSentNonce: false,
     } satisfies RegisterSeen)
     expect(ended(talk.answer(401, { nonce: 'n1' }))).toEqual(['challenge', 'packet', 0])
     expect(talk.request({ cseq: 2, nonce: 'n1' })[0]).toMatchObject({
       answersOwnNonce: true,
       answersChallenge: true,
+      answersSentNonce: true,
     })
     const contact: HeaderPair = [
       'Contact',
@@ -319,5 +324,91 @@ describe('other SIP', () => {
     const talk = new Talk()
     expect(talk.request({ method: 'OPTIONS' })).toEqual([{ kind: 'sip', time: START + 1, source: PHONE }])
     expect(talk.answer(200, { method: 'OPTIONS' })).toBeUndefined()
+  })
+})
+
+describe('for the lanes', () => {
+  const BINDINGS: HeaderPair = ['Contact', '<sip:1001@10.0.0.5>;expires=600, <sip:1001@10.0.0.6>;expires=900']
+
+  function registered(headers: readonly HeaderPair[]): ExchangeEnded | undefined {
+    const talk = new Talk()
+    talk.request()
+    talk.answer(401, { nonce: 'n1' })
+    talk.request({ cseq: 2, nonce: 'n1', headers })
+    return talk.answer(200, { cseq: 2, headers: [BINDINGS] })
+  }
+
+  it.each<[string, HeaderPair[], number]>([
+    ['a registration', [['Contact', '<sip:1001@10.0.0.5>']], 900],
+    ['a question for the bindings', [], 900],
+    ['a question with Expires: 0', [['Expires', '0']], 900],
+    [
+      'all of an account',
+      [
+        ['Contact', '*'],
+        ['Expires', '0'],
+      ],
+      0,
+    ],
+    ['one contact by its parameter', [['Contact', '<sip:1001@10.0.0.5>;expires=0']], 0],
+    ['one contact with blanks', [['Contact', '<sip:1001@10.0.0.5> ; Expires = 0']], 0],
+    [
+      'one contact by the header',
+      [
+        ['Contact', '<sip:1001@10.0.0.5>'],
+        ['Expires', '0'],
+      ],
+      0,
+    ],
+    [
+      'one contact and another one not',
+      [
+        ['Contact', '<sip:1001@10.0.0.5>;expires=0'],
+        ['Contact', '<sip:1001@10.0.0.7>;expires=60'],
+      ],
+      900,
+    ],
+    [
+      'a parameter that is stronger than the header',
+      [
+        ['Contact', '<sip:1001@10.0.0.5>;expires=60'],
+        ['Expires', '0'],
+      ],
+      900,
+    ],
+    ['an expiry of 05', [['Contact', '<sip:1001@10.0.0.5>;expires=05']], 900],
+  ])('%s grants what the answer says, or nothing', (_, headers, granted) => {
+    // The answer lists the bindings of the account's other phones as well.
+    expect(registered(headers)).toMatchObject({ withCredentials: true, grantedExpires: granted })
+  })
+
+  it('an answer to a bare REGISTER is one without credentials', () => {
+    const talk = new Talk()
+    talk.request()
+    expect(talk.answer(200, { headers: [BINDINGS] })).toMatchObject({
+      outcome: 'success',
+      withCredentials: false,
+    })
+  })
+
+  it('a shared nonce is told from one that was sent to this very port', () => {
+    const talk = new Talk()
+    const neighbour = at('198.51.100.77', 5060)
+    const otherPort = at(PHONE.address, 9)
+    for (const phone of [PHONE, neighbour]) {
+      talk.request({ phone, callId: phone.address })
+      talk.answer(401, { phone, nonce: 'shared', callId: phone.address })
+    }
+    const answer = (phone: Source) => talk.request({ phone, cseq: 2, nonce: 'shared', callId: 'x' })[0]
+    expect(answer(PHONE)).toMatchObject({
+      answersOwnNonce: false,
+      answersChallenge: true,
+      answersSentNonce: true,
+    })
+    expect(answer(otherPort)).toMatchObject({ answersChallenge: true, answersSentNonce: false })
+    expect(answer(at('192.0.2.1', 5060))).toMatchObject({ answersChallenge: true, answersSentNonce: false })
+    talk.request({ cseq: 3, callId: 'y' })
+    talk.answer(401, { cseq: 3, nonce: 'later', callId: 'y' })
+    expect(answer(PHONE)).toMatchObject({ answersSentNonce: false })
   })
 })

@@ -1,0 +1,111 @@
+import type { SourceStory } from '../../dashboard/api/control-plane.ts'
+import { type Address, prefixContains } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import type { DesiredState, Member } from '../../rules/desired-state.ts'
+import type { Decision } from '../journal/entries.ts'
+import type { SourceKnowledge } from '../sensor/messages.ts'
+import { showTarget } from './views.ts'
+
+/** For so long the answer to a challenge says that somebody is there. */
+const ANSWERED_FOR: Milliseconds = 60_000
+const MOST_PORTS = 10
+
+/** The lane of an address as a whole, the one that decides first; its ports may be in others. */
+export function laneOf(facts: {
+  readonly address: Address
+  readonly allowed: boolean
+  readonly standing: readonly Decision[]
+  readonly desired: Pick<DesiredState, 'gateways' | 'members'>
+  readonly knowledge: SourceKnowledge | null
+  readonly now: EpochMilliseconds
+}): Pick<SourceStory, 'lane' | 'laneReason'> {
+  const { address, allowed, standing, desired, knowledge, now } = facts
+  if (allowed) return { lane: 'allowed', laneReason: 'It is on the allowlist.' }
+  const block = standing.find(({ kind }) => kind === 'block')
+  if (block) {
+    return {
+      lane: 'blocked',
+      laneReason: `${showTarget(block)} is blocked (${block.scope}): ${block.reason}`,
+    }
+  }
+  const suspension = standing[0]
+  if (suspension) {
+    return { lane: 'suspended', laneReason: `${showTarget(suspension)} is suspended: ${suspension.reason}` }
+  }
+  const gateway = desired.gateways.find(({ prefixes }) =>
+    prefixes.some((prefix) => prefixContains(prefix, address)),
+  )
+  if (gateway) {
+    const { perSecond, burst } = gateway.cps
+    return {
+      lane: 'gateway',
+      laneReason: `It is of the gateway ${gateway.name}: ${perSecond} calls a second, ${burst} at once.`,
+    }
+  }
+  return laneOfMembers(membersOf(desired, address, now)) ?? laneOfKnowledge(knowledge, now)
+}
+
+function laneOfMembers(members: readonly Member[]): Pick<SourceStory, 'lane' | 'laneReason'> | undefined {
+  const proven = members.filter((member) => member.lane === 'proven')
+  if (proven.length > 0) {
+    return {
+      lane: 'proven',
+      laneReason: `It is registered from ${sayPorts(proven)}, which the kernel serves apart.`,
+    }
+  }
+  const answered = members.filter((member) => member.lane === 'answered')
+  if (answered.length > 0) {
+    return {
+      lane: 'answered',
+      laneReason: `It answered a challenge of its own from ${sayPorts(answered)} within the last minute.`,
+    }
+  }
+  const returning = members.find((member) => member.lane === 'returning')
+  if (returning) {
+    const accounts = returning.accounts === 1 ? 'one account' : `${returning.accounts} accounts`
+    return { lane: 'returning', laneReason: `It registered ${accounts} within the last days.` }
+  }
+  if (members.some(({ lane }) => lane === 'ignoring')) {
+    return { lane: 'ignoring', laneReason: 'It got several challenges and never answered one.' }
+  }
+  return undefined
+}
+
+/** Of what is no member: connections of TCP, and what the kernel was not told yet. */
+function laneOfKnowledge(
+  knowledge: SourceKnowledge | null,
+  now: EpochMilliseconds,
+): Pick<SourceStory, 'lane' | 'laneReason'> {
+  if (!knowledge) return { lane: 'unknown', laneReason: 'Nothing was seen of it lately.' }
+  if (knowledge.provenUntil > now) {
+    return { lane: 'proven', laneReason: 'It registered, and the registration still lasts.' }
+  }
+  if (knowledge.lastOwnNonce > now - ANSWERED_FOR) {
+    return { lane: 'answered', laneReason: 'It answered a challenge of its own within the last minute.' }
+  }
+  return { lane: 'unknown', laneReason: 'It has no registration that lasts.' }
+}
+
+/** A walk over all members: for the one who asks about one source, some milliseconds. */
+function membersOf(
+  { members }: Pick<DesiredState, 'members'>,
+  address: Address,
+  now: EpochMilliseconds,
+): readonly Member[] {
+  const found: Member[] = []
+  for (const part of members) {
+    for (const member of part) {
+      if (member.until <= now) continue
+      const isMeant = 'source' in member ? prefixContains(member.source, address) : member.address === address
+      if (isMeant) found.push(member)
+    }
+  }
+  return found
+}
+
+function sayPorts(members: readonly Member[]): string {
+  const ports = members.flatMap((member) => ('port' in member ? member.port : [])).sort((a, b) => a - b)
+  const shown = ports.slice(0, MOST_PORTS).join(', ')
+  const more = ports.length > MOST_PORTS ? ` and ${ports.length - MOST_PORTS} more` : ''
+  return `${ports.length === 1 ? 'port' : 'ports'} ${shown}${more}`
+}

@@ -1,0 +1,84 @@
+import { expect, it } from 'vitest'
+import { laneOf } from '../../../agent/control/source-lane.ts'
+import type { SourceKnowledge } from '../../../agent/sensor/messages.ts'
+import type { DesiredState } from '../../../rules/desired-state.ts'
+import {
+  address,
+  answered,
+  desired,
+  gateway,
+  ignoring,
+  limit,
+  proven,
+  returning,
+} from '../../rules/desired.ts'
+
+const NOW = 1_800_000_000_000
+const LATER = NOW + 60_000
+const PHONE = '198.51.100.7'
+const KNOWLEDGE = { provenUntil: 0, lastOwnNonce: 0 } as SourceKnowledge
+
+it.each<{
+  of?: string
+  state?: Partial<DesiredState>
+  allowed?: true
+  known?: Partial<SourceKnowledge>
+  lane: string
+  reason: string
+}>([
+  { allowed: true, lane: 'allowed', reason: 'It is on the allowlist.' },
+  {
+    state: {
+      gateways: [gateway('trunk', ['198.51.100.0/24'], limit(80, 160))],
+      members: [[proven(PHONE, 5060, LATER)]],
+    },
+    lane: 'gateway',
+    reason: 'It is of the gateway trunk: 80 calls a second, 160 at once.',
+  },
+  {
+    state: {
+      members: [
+        [proven(PHONE, 5062, LATER)],
+        [
+          proven(PHONE, 5060, LATER),
+          proven('198.51.100.8', 5070, LATER),
+          returning('198.51.100.7/32', 2, LATER),
+        ],
+      ],
+    },
+    lane: 'proven',
+    reason: 'It is registered from ports 5060, 5062, which the kernel serves apart.',
+  },
+  {
+    state: { members: [[proven(PHONE, 5060, NOW), answered(PHONE, 5061, LATER)]] },
+    lane: 'answered',
+    reason: 'It answered a challenge of its own from port 5061 within the last minute.',
+  },
+  {
+    of: '2001:db8::7',
+    state: { members: [[returning('2001:db8::/64', 1, LATER)]] },
+    lane: 'returning',
+    reason: 'It registered one account within the last days.',
+  },
+  {
+    state: { members: [[ignoring('198.51.100.7/32', LATER)]] },
+    lane: 'ignoring',
+    reason: 'It got several challenges and never answered one.',
+  },
+  {
+    known: { provenUntil: LATER },
+    lane: 'proven',
+    reason: 'It registered, and the registration still lasts.',
+  },
+  {
+    known: { lastOwnNonce: NOW - 1_000 },
+    lane: 'answered',
+    reason: 'It answered a challenge of its own within the last minute.',
+  },
+  { known: {}, lane: 'unknown', reason: 'It has no registration that lasts.' },
+  { lane: 'unknown', reason: 'Nothing was seen of it lately.' },
+])('$lane: $reason', ({ of = PHONE, state = {}, allowed = false, known, lane, reason }) => {
+  const knowledge = known ? { ...KNOWLEDGE, ...known } : null
+  const facts = { address: address(of), allowed, standing: [], desired: desired(state), knowledge, now: NOW }
+  expect(laneOf(facts)).toEqual({ lane, laneReason: reason })
+})

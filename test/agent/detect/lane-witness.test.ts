@@ -1,0 +1,213 @@
+import { describe, expect, it } from 'vitest'
+import { Detector } from '../../../agent/detect/detector.ts'
+import type { LaneEvidence } from '../../../agent/detect/lane-evidence.ts'
+import { PrefixSet } from '../../../agent/detect/prefix-set.ts'
+import type { ExchangeEnded, RegisterSeen } from '../../../agent/observe/observation.ts'
+import { type Address, type Prefix, parsePrefix, type Source } from '../../../registrar/net/address.ts'
+
+const START = 1_700_000_000_000
+const SECOND = 1_000
+const PHONE: Source = { address: '203.0.113.7' as Address, port: 5071 }
+
+const prefixes = (...texts: string[]): PrefixSet =>
+  new PrefixSet(texts.map((text) => parsePrefix(text) as Prefix))
+
+/** A detector with what it says of lanes. */
+function stage(trusted = prefixes()) {
+  const evidence: LaneEvidence[] = []
+  const detector = new Detector({
+    policy: {
+      registerRetry: 6,
+      registerSuspend: true,
+      registerSuspendTime: 180,
+      flood: { registers: 1_000, within: 10, for: 600 },
+      block: { failures: 20, within: 600, for: 3600 },
+    },
+    onVerdict: () => {},
+    onLane: (each) => evidence.push(each),
+    lanes: { unknownPerSecond: 5, trusted },
+  })
+  return {
+    detector,
+    evidence,
+    register(time: number, rest: Partial<RegisterSeen> = {}) {
+      detector.observe({
+        kind: 'register',
+        time,
+        source: PHONE,
+        transport: 'udp',
+        account: 'a@b',
+        userAgent: '',
+        answersOwnNonce: false,
+        answersChallenge: false,
+        answersSentNonce: false,
+        ...rest,
+      })
+    },
+    exchange(time: number, rest: Partial<ExchangeEnded> = {}) {
+      detector.observe({
+        kind: 'exchange',
+        time,
+        source: PHONE,
+        transport: 'udp',
+        serverPort: 5060,
+        account: 'a@b',
+        outcome: 'challenge',
+        status: 401,
+        grade: 'packet',
+        withCredentials: false,
+        grantedExpires: 0,
+        ...rest,
+      })
+    },
+    unknown: () => detector.lanes.unknownRegisters,
+  }
+}
+
+const SUCCESS = { outcome: 'success', status: 200, withCredentials: true, grantedExpires: 600 } as const
+
+describe('evidence for the lanes', () => {
+  it('is a success with credentials, of whatever grade, until a minute after it ends', () => {
+    const { exchange, evidence } = stage()
+    exchange(START, SUCCESS)
+    exchange(START, { ...SUCCESS, transport: 'tcp', grade: 'account' })
+    exchange(START + 1, { ...SUCCESS, grantedExpires: 0 })
+    const about = { account: 'a@b', source: PHONE }
+    expect(evidence).toEqual([
+      { kind: 'registered', at: START, ...about, transport: 'udp', until: START + 660 * SECOND },
+      { kind: 'registered', at: START, ...about, transport: 'tcp', until: START + 660 * SECOND },
+      { kind: 'unregistered', at: START + 1, ...about, transport: 'udp' },
+    ])
+  })
+
+  it('is no success without credentials, which anybody could have forged, and no failure', () => {
+    const { exchange, evidence } = stage()
+    exchange(START, { ...SUCCESS, withCredentials: false })
+    exchange(START, { outcome: 'failure', withCredentials: true, status: 403 })
+    expect(evidence).toEqual([])
+  })
+
+  it('is an answer over a nonce of its own, or over one that was sent to this port', () => {
+    const { register, evidence } = stage()
+    register(START, { answersChallenge: true })
+    expect(evidence).toEqual([])
+    register(START, { answersChallenge: true, answersOwnNonce: true })
+    register(START, { answersChallenge: true, answersSentNonce: true })
+    register(START, { answersChallenge: true, answersOwnNonce: true, transport: 'tcp' })
+    expect(evidence).toEqual([
+      { kind: 'answered', at: START, source: PHONE, own: true },
+      { kind: 'answered', at: START, source: PHONE, own: false },
+    ])
+  })
+
+  it('cuts account names short', () => {
+    const { exchange, evidence } = stage()
+    exchange(START, { ...SUCCESS, account: 'x'.repeat(10_000) })
+    expect(evidence[0]).toMatchObject({ account: 'x'.repeat(128) })
+  })
+})
+
+describe('a source that ignores its challenges', () => {
+  const IGNORING = { kind: 'ignoring', source: '203.0.113.7/32' }
+
+  it('is one that got five over ten seconds and never answered', () => {
+    const { exchange, evidence } = stage()
+    for (let i = 0; i < 4; i++) exchange(START + i * SECOND)
+    exchange(START + 9 * SECOND)
+    expect(evidence).toEqual([])
+    exchange(START + 10 * SECOND)
+    expect(evidence).toEqual([{ ...IGNORING, at: START + 10 * SECOND }])
+  })
+
+  it.each<[string, (staged: ReturnType<typeof stage>) => void]>([
+    ['answered a shared nonce', ({ register }) => register(START + SECOND, { answersChallenge: true })],
+    [
+      'answered its own nonce',
+      ({ register }) => register(START, { answersOwnNonce: true, answersChallenge: true }),
+    ],
+    ['registered once', ({ exchange }) => exchange(START, SUCCESS)],
+    [
+      'registered before a restart',
+      ({ detector }) => detector.sources.known('203.0.113.7/32' as Prefix, START, START),
+    ],
+  ])('is none that %s', (_, happens) => {
+    const staged = stage()
+    staged.exchange(START)
+    happens(staged)
+    for (let i = 0; i < 60; i++) staged.exchange(START + i * SECOND)
+    expect(staged.evidence.filter(({ kind }) => kind === 'ignoring')).toEqual([])
+  })
+
+  it('is none that asks now and then, or over TCP, or is not answered at all', () => {
+    const { exchange, register, evidence } = stage()
+    for (let i = 0; i < 50; i++) exchange(START + i * 200 * SECOND)
+    for (let i = 0; i < 50; i++) exchange(START + i * SECOND, { transport: 'tcp' })
+    for (let i = 0; i < 50; i++) register(START + i * SECOND)
+    expect(evidence).toEqual([])
+  })
+
+  it('is none of an office whose phones are all challenged before the first answers', () => {
+    const { exchange, register, evidence } = stage()
+    for (let i = 0; i < 200; i++) exchange(START + i)
+    register(START + 300, { answersOwnNonce: true, answersChallenge: true })
+    for (let i = 0; i < 200; i++) exchange(START + 20 * SECOND + i)
+    expect(evidence.filter(({ kind }) => kind === 'ignoring')).toEqual([])
+  })
+})
+
+describe('REGISTERs of unknown sources', () => {
+  it('count up to what the kernel lets through of each', () => {
+    const { register, unknown, detector } = stage()
+    for (let i = 0; i < 100; i++) register(START + i)
+    expect(unknown()).toBe(5)
+    for (let i = 0; i < 100; i++) register(START + SECOND + i)
+    expect(unknown()).toBe(10)
+    for (let i = 0; i < 100; i++) {
+      register(START, { source: { address: `198.51.100.${i}` as Address, port: 5060 } })
+    }
+    expect(unknown()).toBe(110)
+    // What is no SIP at all takes as much of the kernel's limit.
+    detector.stray({ address: '192.0.2.1' as Address, port: 1 }, START)
+    detector.observe({
+      kind: 'malformed',
+      time: START,
+      source: { ...PHONE, address: '192.0.2.2' as Address },
+      fault: 'missing-header',
+      what: 'register',
+    })
+    expect(unknown()).toBe(112)
+  })
+
+  it('are none of those in a lane of their own, on the allowlist or of a gateway', () => {
+    const { register, exchange, unknown, detector } = stage(prefixes('198.51.100.0/24', '2001:db8::/32'))
+    const from = (address: string) => register(START, { source: { address: address as Address, port: 5060 } })
+    from('198.51.100.9')
+    from('2001:db8:1::9')
+    register(START, { transport: 'tcp' })
+    register(START, { answersOwnNonce: true, answersChallenge: true })
+    exchange(START, SUCCESS)
+    register(START + SECOND)
+    expect(unknown()).toBe(0)
+    from('192.0.2.1')
+    expect(unknown()).toBe(1)
+    detector.lanes.configure({ unknownPerSecond: 5, trusted: prefixes('192.0.2.0/24') })
+    from('192.0.2.2')
+    from('198.51.100.9')
+    expect(unknown()).toBe(2)
+    register(START + 8 * 86_400 * SECOND)
+    expect(unknown()).toBe(3)
+  })
+})
+
+it.each([
+  ['192.0.2.1', true],
+  ['192.0.2.2', false],
+  ['198.51.100.255', true],
+  ['198.51.101.0', false],
+  ['2001:db8:1:2::1', true],
+  ['2001:db8:1:3::1', false],
+  ['2001:db8:9::7', true],
+])('a set of prefixes holds %s: %s', (address, held) => {
+  const set = prefixes('192.0.2.1', '198.51.100.0/24', '2001:db8:1:2::/64', '2001:db8:9::7')
+  expect(set.holds(address as Address)).toBe(held)
+})

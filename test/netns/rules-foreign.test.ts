@@ -1,0 +1,158 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { RulesEngine } from '../../rules/engine.ts'
+import { IptablesKernel } from '../../rules/iptables-kernel.ts'
+import { defineSets } from '../../rules/names.ts'
+import { block, DEFAULTS, denied, desired, gateway, prefix } from '../rules/desired.ts'
+import { eventually } from '../stage/running.ts'
+import { Namespace } from './namespace.ts'
+
+const BACKENDS = ['iptables-nft', 'iptables-legacy'] as const
+const NOTICED_WITHIN = 5_000
+/** What reading and repairing may take on a busy machine. */
+const SLACK = 3_000
+
+describe.each(BACKENDS)('foreign hands, by %s', (iptables) => {
+  let namespace: Namespace
+  let engine: RulesEngine
+  const state = desired({
+    blocks: [block('192.0.2.1'), block('2001:db8::/64'), denied('192.0.2.2')],
+    allow: [prefix('198.51.100.0/24')],
+    gateways: [gateway('carrier', ['203.0.113.0/24'])],
+  })
+
+  beforeEach(async () => {
+    namespace = await new Namespace('hands').create()
+    const kernel = new IptablesKernel({ iptables, netns: namespace.name })
+    engine = new RulesEngine({ kernel, clock: Date.now })
+    engine.setDesired(state)
+    await engine.settled()
+    expect(engine.status()).toMatchObject({ state: 'applied', lastError: null })
+  })
+  afterEach(async () => {
+    await engine.close()
+    await namespace.remove()
+  })
+
+  const program = (family: 4 | 6) => (family === 4 ? iptables : iptables.replace('iptables', 'ip6tables'))
+  const raw = async (family: 4 | 6) =>
+    (await namespace.run(`${program(family)}-save`, '-t', 'raw'))
+      .split('\n')
+      .filter((line) => line.startsWith('-A '))
+  const elementsOf = async (set: string) =>
+    [...(await namespace.run('ipset', 'save', set)).matchAll(/^add \S+ (\S+)/gm)].map((found) => found[1])
+
+  test.each<[string, (run: Namespace['run'], tables: (family: 4 | 6) => string) => Promise<unknown>, RegExp]>(
+    [
+      [
+        'a flushed table',
+        async (run, tables) => {
+          await run(tables(4), '-t', 'raw', '-F')
+          await run(tables(4), '-t', 'raw', '-X')
+        },
+        /^IPv4: the chain RINGFENCE was gone$/,
+      ],
+      [
+        'a deleted jump from PREROUTING',
+        (run, tables) => run(tables(6), '-t', 'raw', '-D', 'PREROUTING', '-j', 'RINGFENCE'),
+        /^IPv6: the jump from PREROUTING was gone$/,
+      ],
+      [
+        'a deleted jump from OUTPUT',
+        (run, tables) => run(tables(4), '-t', 'raw', '-D', 'OUTPUT', '-j', 'RINGFENCE-OUT'),
+        /^IPv4: the jump from OUTPUT was gone$/,
+      ],
+      [
+        'a deleted set',
+        async (run, tables) => {
+          await run(tables(4), '-t', 'raw', '-F')
+          // With nf_tables rules let go of their sets a moment later.
+          await eventually(() => run('ipset', 'destroy', 'rf-sip4').then(() => true))
+        },
+        /^the set rf-sip4 was gone; IPv4: .* were other ones$/,
+      ],
+      [
+        'a flushed set',
+        (run) => run('ipset', 'flush', 'rf-deny4'),
+        /^elements of the set rf-deny4 were gone: 1$/,
+      ],
+      [
+        'a foreign rule in a chain of ours',
+        (run, tables) => run(tables(4), '-t', 'raw', '-I', 'RINGFENCE-UDP', '-j', 'RETURN'),
+        /^IPv4: the rules of the chain RINGFENCE-UDP were other ones$/,
+      ],
+      [
+        'a rule that decides before our jump',
+        (run, tables) => run(tables(4), '-t', 'raw', '-I', 'PREROUTING', '-i', 'eth7', '-j', 'ACCEPT'),
+        /^IPv4: a rule that decides stood before the jump from PREROUTING: -A PREROUTING -i eth7 -j ACCEPT$/,
+      ],
+    ],
+  )('%s is noticed within 5 s, repaired, counted and said', async (_name, change, found) => {
+    await change((...words) => namespace.run(...words), program)
+    const at = Date.now()
+    await eventually(() => engine.status().repairs.count === 1, NOTICED_WITHIN + SLACK)
+    expect(engine.status().repairs.lastAt! - at).toBeLessThan(NOTICED_WITHIN + SLACK)
+    expect(engine.status().repairs.last).toMatch(found)
+    await eventually(() => engine.status().state === 'applied')
+    for (const family of [4, 6] as const) {
+      const rules = await raw(family)
+      expect(rules[0]).toBe('-A PREROUTING -j RINGFENCE')
+      expect(rules.filter((rule) => / -j RINGFENCE(-OUT)?$/.test(rule))).toHaveLength(2)
+    }
+    expect(await elementsOf('rf-sip4')).toEqual(['192.0.2.1'])
+    expect(await elementsOf('rf-deny4')).toEqual(['192.0.2.2'])
+    expect(await elementsOf('rf-gw4')).toEqual(['203.0.113.0/24'])
+    expect(await engine.check()).toEqual([])
+    expect(engine.status().repairs.count).toBe(1)
+  })
+
+  test('rules of others keep their order and their counters when ours goes to the front', async () => {
+    const others = ['-i eth7 -j ACCEPT', '-i eth8 -j NOTRACK', '-i eth9 -j DROP']
+    const shown = ['-i eth7 -j ACCEPT', /^-i eth8 -j (?:NOTRACK|CT --notrack)$/, '-i eth9 -j DROP']
+    for (const [i, rule] of others.entries()) {
+      const words = rule.split(' ')
+      await namespace.run(iptables, '-t', 'raw', '-I', 'PREROUTING', `${i + 1}`, '-c', '7', '700', ...words)
+    }
+    expect(await engine.check()).toHaveLength(1)
+    await engine.settled()
+    const saved = await namespace.run(`${iptables}-save`, '-c', '-t', 'raw')
+    const rules = [...saved.matchAll(/^\[(\d+:\d+)\] -A PREROUTING (.*)$/gm)]
+    expect(rules.map(([, counters, rule]) => [rule, counters])).toEqual([
+      ['-j RINGFENCE', expect.any(String)],
+      ...shown.map((rule) => [typeof rule === 'string' ? rule : expect.stringMatching(rule), '7:700']),
+    ])
+  })
+
+  test('everything is as planned after a reload of all tables', async () => {
+    for (const family of [4, 6] as const) {
+      const reload =
+        '*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:FW - [0:0]\n-A PREROUTING -j FW\nCOMMIT\n'
+      await namespace.feed(reload, `${program(family)}-restore`)
+    }
+    expect(await engine.check()).toEqual([
+      'IPv4: the chain RINGFENCE was gone',
+      'IPv6: the chain RINGFENCE was gone',
+    ])
+    await engine.settled()
+    expect((await raw(4)).filter((rule) => rule.startsWith('-A PREROUTING'))).toEqual([
+      '-A PREROUTING -j RINGFENCE',
+      '-A PREROUTING -j FW',
+    ])
+    expect(await engine.check()).toEqual([])
+  })
+
+  test('foreign sets are not read, however large they are', async () => {
+    const lines = Array.from({ length: 30_000 }, (_, i) => `add crowd 10.0.${i >> 8}.${i & 255}`)
+    await namespace.feed(`create crowd hash:ip\n${lines.join('\n')}\n`, 'ipset', 'restore')
+    const kernel = new IptablesKernel({ iptables, netns: namespace.name })
+    const { sets, straySets } = await kernel.observe({ elements: ['sip', 'deny'] })
+    expect([...sets.keys()].sort()).toEqual(
+      defineSets(DEFAULTS.sizes)
+        .map(({ name }) => name)
+        .sort(),
+    )
+    expect(straySets).toEqual([])
+    expect([...sets.get('rf-sip4')!.elements!.keys()]).toEqual(['192.0.2.1'])
+    expect(sets.get('rf-pvn4')!.elements).toBeUndefined()
+    await kernel.close()
+  })
+})
