@@ -135,7 +135,15 @@ function checkLimit(key: string, limit: Limit, refusals: string[]): void {
     refusals.push(`${key}.perSecond is ${limit.perSecond}: use 1/60 to 1000000.`)
   }
   checkWhole(`${key}.burst`, limit.burst, [1, 1_000_000], refusals)
+  if (limit.burst / limit.perSecond > LONGEST_FILLING) {
+    refusals.push(
+      `${key}.burst is ${limit.burst} at ${limit.perSecond} a second: use one that is there again within a day.`,
+    )
+  }
 }
+
+/** In seconds. The kernel keeps a bucket until it is full again, and counts that in milliseconds of 32 bits. */
+const LONGEST_FILLING = 86_400
 
 function checkWhole(
   key: string,

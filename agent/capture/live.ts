@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { execa } from 'execa'
 import type { Milliseconds } from '../../registrar/net/time.ts'
 import type { CaptureReport } from './capture-report.ts'
@@ -108,6 +109,7 @@ export class LiveCapture {
       filter: captureFilter(this.#options.ports, this.#tags),
       snapLength: this.#options.snapLength ?? SNAP_LENGTH,
       bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,
+      promiscuous: isBridge(this.#options.interface),
       childScript,
     })
     const [file, ...args] = [...launcher, command.file, ...command.args] as [string, ...string[]]
@@ -251,4 +253,9 @@ function runChild(engine: CaptureEngine, file: string, args: string[], events: C
 function describe(reader: CaptureReader): string {
   const outcome = reader.end().outcome
   return outcome.kind === 'complete' ? 'it is complete' : outcome.detail
+}
+
+/** A bridge shows its host's own frames only, unless it is asked for those that it carries. */
+function isBridge(device: string): boolean {
+  return existsSync(`/sys/class/net/${device}/bridge`)
 }

@@ -68,8 +68,8 @@ limits:
     burst: 50
   # One address and port that answered a challenge within the last minute.
   answered:
-    perSecond: 2
-    burst: 5
+    perSecond: 5
+    burst: 10
   # One address that somebody registered from within a week. With over 5 accounts behind it 4 times as much, with
   # over 50 accounts 20 times.
   returning:

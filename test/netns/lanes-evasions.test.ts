@@ -181,7 +181,7 @@ for (const backend of BACKENDS) {
       ['INVITE that allows REGISTER', `${INVITE.slice(0, -2)}Allow: REGISTER\r\n\r\n`],
       ['MESSAGE sip:REGISTER@', sip('MESSAGE sip:REGISTER@pbx.example SIP/2.0')],
       ...['ACK', 'BYE', 'CANCEL', 'PRACK', 'UPDATE', 'SUBSCRIBE', 'NOTIFY', 'INFO', 'REFER', 'PUBLISH'].map(
-        (method) => [method, sip(`${method} sip:1@pbx.example SIP/2.0`)] as const,
+        (method): [string, string] => [method, sip(`${method} sip:1@pbx.example SIP/2.0`)],
       ),
       ['responses to a REGISTER', OK],
       ['empty datagrams', ''],

@@ -69,6 +69,13 @@ test.each([
     ],
   ],
   [
+    'a bucket that takes longer to fill than the kernel can count',
+    withLimits({ returning: limit(1 / 60, 1_000_000) }),
+    [
+      'limits.returning.burst is 1000000 at 0.016666666666666666 a second: use one that is there again within a day.',
+    ],
+  ],
+  [
     'no connection at all',
     withLimits({ connections: { ...DEFAULTS.limits.connections, most: 0 } }),
     ['limits.connections.most is 0: use 1 to 1000000.'],

@@ -64,7 +64,7 @@ test('what is dropped has one cause', () => {
       causes.set(rule.replace(/ -m hashlimit .*--hashlimit-name rf-(\S+?)4-.*(?= -j)/, ' $1'), grown[0])
     } else if (!/^-A \S+$/.test(rule)) expect([rule, grown]).toEqual([rule, []])
     const entered = (judged.udp === 3 ? 'udp' : '') + (judged.tcp === 3 ? 'tcp' : '')
-    expect(entered).toBe(/-j RINGFENCE-(?:UDP|TCP)$/.exec(rule)?.[0].slice(-3).toLowerCase() ?? '')
+    expect(entered).toBe(/-g RINGFENCE-(?:UDP|TCP)$/.exec(rule)?.[0].slice(-3).toLowerCase() ?? '')
   }
   expect(Object.fromEntries(causes)).toMatchObject({
     '-A RINGFENCE-UDP -m set --match-set rf-deny4 src -j DROP': 'blocks',

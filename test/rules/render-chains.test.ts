@@ -96,12 +96,16 @@ describe.each(FAMILIES)('chains as text, IPv%d', (family) => {
       now.map((rule) =>
         rule
           .replaceAll(/-65536 --hashlimit-htable-size 4096/g, '-131072 --hashlimit-htable-size 8192')
-          .replaceAll('--hashlimit-htable-max 65536', '--hashlimit-htable-max 131072'),
+          .replaceAll('--hashlimit-htable-max 65536', '--hashlimit-htable-max 131072')
+          // As many packets are looked at for the list as cannot fill its table.
+          .replaceAll('--hashlimit-upto 582/sec', '--hashlimit-upto 1165/sec')
+          .replaceAll('--hashlimit-burst 582', '--hashlimit-burst 1165')
+          .replaceAll('-582sec-582', '-1165sec-1165'),
       ),
     )
     const sized = (rule: string) => rule.includes('--hashlimit-htable-max 131072')
     const between = [...renderChains(HOST, family, larger).values()].flat()
-    const shadowed = now.filter((rule) => rule.includes('htable-max') && / -[jg] \S+$/.test(rule))
+    const shadowed = now.filter((rule) => rule.includes('htable-max'))
     expect(between.filter(sized)).toHaveLength(shadowed.length)
     expect(between.filter((rule) => !sized(rule))).toEqual(now)
   })

@@ -245,7 +245,7 @@ describe('tables that are full', () => {
     const trace = world.arrive(from(64), NOW)
     expect([trace.verdict, trace.says]).toEqual([
       'drop',
-      'A REGISTER from 100.64.64.1:5060 is dropped: the table of an unproven address and port under attack is full and takes nobody new.',
+      'A REGISTER from 100.64.64.1:5060 is dropped: the table of an unknown source is full and takes nobody new.',
     ])
     expect(world.arrive(from(0), NOW).verdict).toBe('pass')
     expect(world.arrive(from(64), NOW + 91_000).verdict).toBe('pass')

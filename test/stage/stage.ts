@@ -55,6 +55,11 @@ export class Stage {
     return this.#hosts.at(-1)!
   }
 
+  /** The bridge between the hosts, as a host of its own: its interface is `br0`, and it has no address. */
+  get bridge(): StageHost {
+    return { namespace: this.#network, address: '' }
+  }
+
   /** Starts a program on a host; it is ended with the stage at the latest. */
   start(host: StageHost, command: string, args: readonly string[], options: { cwd?: string } = {}): Running {
     const running = new Running('ip', ['netns', 'exec', host.namespace.name, command, ...args], {

@@ -55,7 +55,7 @@ describe('the desired state', () => {
           total: { perSecond: 1_500, burst: 1_500 },
         },
         proven: { perSecond: 10, burst: 50 },
-        answered: { perSecond: 2, burst: 5 },
+        answered: { perSecond: 5, burst: 10 },
         returning: { perSecond: 5, burst: 20 },
         ignoring: { perSecond: 0.1, burst: 2 },
         sip: { perSecond: 20, burst: 50, enforced: false },
