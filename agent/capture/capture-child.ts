@@ -3,13 +3,12 @@ import { createRequire } from 'node:module'
 import process from 'node:process'
 import type { CaptureReport } from './capture-report.ts'
 
-// A program of its own: `node capture-child.js ENGINE INTERFACE SNAPLENGTH BUFFERBYTES PROMISCUOUS FILTER` writes what the native
+// A program of its own: `node capture-child.js ENGINE INTERFACE SNAPLENGTH BUFFERBYTES FILTER` writes what the native
 // library captures to stdout in the pcap format, and reports to stderr, a line of JSON each. The libraries' loops
 // starve the event loop under load, and an interface that goes away aborts the process: here that harms nobody.
 // It ends when stdin does, that is, when whoever started it is gone.
 
-const [engine, device, snapText, bufferText, promiscuousText, filter] = process.argv.slice(2) as [
-  string,
+const [engine, device, snapText, bufferText, filter] = process.argv.slice(2) as [
   string,
   string,
   string,
@@ -171,7 +170,7 @@ function runPcap(pcap: PcapModule): void {
     buffer_size: bufferBytes,
     snap_length: snapLength,
     buffer_timeout: BLOCK_TIMEOUT,
-    promiscuous: promiscuousText === '1',
+    promiscuous: false,
   })
   writeFileHeader(linkTypeOf(session.link_type))
   session.on('packet', () => {

@@ -19,20 +19,17 @@ export interface EngineRequest {
   readonly filter: string
   readonly snapLength: number
   readonly bufferBytes: number
-  /** Also frames for others: what a bridge carries is for others. (`cap` always asks for them.) */
-  readonly promiscuous: boolean
   /** The compiled `capture-child`, where it does not lie beside this file. */
   readonly childScript: string | undefined
 }
 
 export function engineCommand(engine: CaptureEngine, request: EngineRequest): EngineCommand {
-  const { filter, snapLength, bufferBytes, promiscuous } = request
+  const { filter, snapLength, bufferBytes } = request
   switch (engine) {
     case 'pcap':
     case 'cap': {
       const script = request.childScript ?? besideThisFile()
-      const numbers = [snapLength, bufferBytes, Number(promiscuous)].map(String)
-      const args = [script, engine, request.interface, ...numbers, filter]
+      const args = [script, engine, request.interface, String(snapLength), String(bufferBytes), filter]
       return { file: process.execPath, args }
     }
     case 'tcpdump':
@@ -48,12 +45,10 @@ const IMMEDIATE_SNAP_LENGTH = 16_384
  * Without immediate mode a packet waits up to a second; with it, each takes a slot of the snap length, so that is kept
  * smaller: only offloaded TCP of more is cut, and what reads the stream finds its way again.
  */
-function tcpdumpArguments(request: EngineRequest): string[] {
-  const { interface: device, filter, snapLength, bufferBytes } = request
+function tcpdumpArguments({ interface: device, filter, snapLength, bufferBytes }: EngineRequest): string[] {
   const snap = String(Math.min(snapLength, IMMEDIATE_SNAP_LENGTH))
   const kibibytes = String(Math.ceil(bufferBytes / 1024))
-  const mode = request.promiscuous ? [] : ['-p']
-  const options = ['-i', device, ...mode, '-n', '-U', '-s', snap, '-B', kibibytes, '--immediate-mode']
+  const options = ['-i', device, '-p', '-n', '-U', '-s', snap, '-B', kibibytes, '--immediate-mode']
   return ['--pdeathsig', 'KILL', '--', 'tcpdump', '-Z', 'root', ...options, '-w', '-', '--', filter]
 }
 

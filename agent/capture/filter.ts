@@ -7,6 +7,9 @@ export interface CapturePorts {
 /** `plain` for links that know no VLAN tags (tun, PPP, WireGuard): libpcap refuses `vlan` there. */
 export type TagHandling = 'tagged' | 'plain'
 
+/** Which way frames go; libpcap knows it of a live capture only. */
+export type FrameDirection = 'all' | 'inbound' | 'outbound'
+
 /**
  * What may stand between an IPv6 header and the ports: hop-by-hop, routing, fragment, authentication, destination
  * options, mobility, HIP, shim6. BPF cannot follow the chain, and whoever puts one in front of his REGISTER must
@@ -19,11 +22,16 @@ const V6_EXTENSIONS = [0, 43, 44, 51, 60, 135, 139, 140]
  * VLAN tags. It lets through more than the ports (other people's fragments), so the reader looks at them again.
  * Throws a RangeError for a port that is none, and where no port is given.
  */
-export function captureFilter(ports: CapturePorts, tags: TagHandling = 'tagged'): string {
+export function captureFilter(
+  ports: CapturePorts,
+  tags: TagHandling = 'tagged',
+  frames: FrameDirection = 'all',
+): string {
   const packet = packetFilter(ports)
-  if (tags === 'plain') return packet
   // `vlan` moves the offsets of all that is written after it, so each form has to come before the next tag.
-  return `(${packet}) or (vlan and ((${packet}) or (vlan and (${packet}))))`
+  const either =
+    tags === 'plain' ? packet : `(${packet}) or (vlan and ((${packet}) or (vlan and (${packet}))))`
+  return frames === 'all' ? either : `${frames} and (${either})`
 }
 
 function packetFilter({ udpPorts, tcpPorts }: CapturePorts): string {

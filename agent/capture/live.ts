@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs'
 import { execa } from 'execa'
 import type { Milliseconds } from '../../registrar/net/time.ts'
 import type { CaptureReport } from './capture-report.ts'
 import type { CaptureEngine } from './engines.ts'
 import { countsDrops, ENGINES_BY_MERIT, engineCommand, ReportReader } from './engines.ts'
-import type { CapturePorts, TagHandling } from './filter.ts'
+import type { CapturePorts, FrameDirection, TagHandling } from './filter.ts'
 import { captureFilter } from './filter.ts'
 import type { Frame } from './frame.ts'
 import { CaptureReader } from './read-capture.ts'
@@ -26,6 +25,8 @@ export interface KernelStatistics {
 
 export interface LiveCaptureOptions {
   readonly interface: string
+  /** `inbound`: those that come in there; `outbound`: those that this host sends there. Default: all. */
+  readonly frames?: FrameDirection
   readonly ports: CapturePorts
   readonly engine: 'auto' | CaptureEngine
   /** Called for each frame, synchronously; the frame's bytes are not valid afterwards. */
@@ -106,10 +107,9 @@ export class LiveCapture {
     const { launcher = [], childScript } = this.#options
     const command = engineCommand(engine, {
       interface: this.#options.interface,
-      filter: captureFilter(this.#options.ports, this.#tags),
+      filter: captureFilter(this.#options.ports, this.#tags, this.#options.frames),
       snapLength: this.#options.snapLength ?? SNAP_LENGTH,
       bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,
-      promiscuous: isBridge(this.#options.interface),
       childScript,
     })
     const [file, ...args] = [...launcher, command.file, ...command.args] as [string, ...string[]]
@@ -253,9 +253,4 @@ function runChild(engine: CaptureEngine, file: string, args: string[], events: C
 function describe(reader: CaptureReader): string {
   const outcome = reader.end().outcome
   return outcome.kind === 'complete' ? 'it is complete' : outcome.detail
-}
-
-/** A bridge shows its host's own frames only, unless it is asked for those that it carries. */
-function isBridge(device: string): boolean {
-  return existsSync(`/sys/class/net/${device}/bridge`)
 }

@@ -27,8 +27,8 @@ process.on('message', (message: ToSensor) => {
 
 /** A VLAN and its parent are both protected, but listened on once: a packet of the VLAN is seen on either. */
 async function start(settings: SensorSettings): Promise<void> {
-  const interfaces = await devicesToWatch(settings.interfaces)
-  sensor ??= new Sensor({ settings: { ...settings, interfaces }, send })
+  const devices = await devicesToWatch(settings.interfaces, { listed: settings.destinations !== 'local' })
+  sensor ??= new Sensor({ settings, devices, send })
   sensor.start()
 }
 

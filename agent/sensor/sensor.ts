@@ -1,9 +1,11 @@
 import type { Address, Prefix } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import { LiveCapture } from '../capture/live.ts'
+import { FrameMerge } from '../capture/merge-frames.ts'
 import { Detector, type Totals } from '../detect/detector.ts'
 import type { LaneWitnessOptions } from '../detect/lane-witness.ts'
 import { PrefixSet } from '../detect/prefix-set.ts'
+import type { WatchedDevice } from '../discover/devices-to-watch.ts'
 import { LaneBatch } from './lane-batch.ts'
 import { protectedAddresses } from './local-addresses.ts'
 import type { FromSensor, KnownSuccess, LaneSettings, SensorSettings, SourceKnowledge } from './messages.ts'
@@ -27,6 +29,8 @@ export class Sensor {
   readonly #pipeline: Pipeline
   readonly #captures: WatchedInterface[]
   readonly #lanes: LaneBatch
+  /** Where a request and its answer are captured on two devices, frames are put in order. */
+  readonly #merge: FrameMerge | undefined
   readonly #successes = new Map<Prefix, KnownSuccess>()
   #timer: NodeJS.Timeout | undefined
   #summarisedAt = performance.now()
@@ -41,7 +45,12 @@ export class Sensor {
     unknownRegisters: 0,
   }
 
-  constructor({ settings, send }: { settings: SensorSettings; send: (message: FromSensor) => void }) {
+  constructor(options: {
+    readonly settings: SensorSettings
+    readonly devices: readonly WatchedDevice[]
+    readonly send: (message: FromSensor) => void
+  }) {
+    const { settings, devices, send } = options
     this.#send = send
     this.#lanes = new LaneBatch({
       clock: () => performance.now(),
@@ -63,7 +72,10 @@ export class Sensor {
       onObservation: (observation) => this.#detector.observe(observation),
       onStray: (source, time) => this.#detector.stray(source, time),
     })
-    this.#captures = settings.interfaces.map((name) => this.#watch(name, settings))
+    this.#merge = devices.some(({ frames }) => frames !== 'all')
+      ? new FrameMerge({ onFrame: (frame) => this.#pipeline.take(frame) })
+      : undefined
+    this.#captures = devices.map((device) => this.#watch(device, settings))
   }
 
   start(): void {
@@ -75,6 +87,7 @@ export class Sensor {
     clearInterval(this.#timer)
     this.#timer = undefined
     await Promise.all(this.#captures.map(({ capture }) => capture.stop()))
+    this.#merge?.flush()
     this.#lanes.flush()
     this.#summarise()
   }
@@ -107,15 +120,16 @@ export class Sensor {
     this.#detector.lanes.configure(witnessOptions(lanes))
   }
 
-  #watch(name: string, { engine, udpPorts, tcpPorts }: SensorSettings): WatchedInterface {
+  #watch({ name, frames }: WatchedDevice, { engine, udpPorts, tcpPorts }: SensorSettings): WatchedInterface {
     const watched: WatchedInterface = {
       name,
       lost: 0,
       capture: new LiveCapture({
         interface: name,
         engine,
+        frames,
         ports: { udpPorts, tcpPorts },
-        onFrame: (frame) => this.#pipeline.take(frame),
+        onFrame: (frame) => (this.#merge ?? this.#pipeline).take(frame),
         onStatistics: (statistics) => {
           watched.lost = statistics?.dropped ?? 0
         },
