@@ -135,7 +135,7 @@ function checkLimit(key: string, limit: Limit, refusals: string[]): void {
     refusals.push(`${key}.perSecond is ${limit.perSecond}: use 1/60 to 1000000.`)
   }
   checkWhole(`${key}.burst`, limit.burst, [1, 1_000_000], refusals)
-  if (limit.burst / limit.perSecond > LONGEST_FILLING) {
+  if (limit.perSecond > 0 && limit.burst / limit.perSecond > LONGEST_FILLING) {
     refusals.push(
       `${key}.burst is ${limit.burst} at ${limit.perSecond} a second: use one that is there again within a day.`,
     )

@@ -24,7 +24,10 @@ const GRACE = 3_000
  */
 export async function compareElements(input: {
   readonly name: string
-  readonly wanted: { get(key: ElementKey): Until | undefined; keysOf(set: string): Iterable<ElementKey> }
+  readonly wanted: {
+    get(key: ElementKey): Until | undefined
+    of(set: string): Iterable<readonly [ElementKey, Until]>
+  }
   readonly held: ReadonlyMap<ElementKey, Until>
   readonly seen: ReadonlyMap<string, ObservedElement>
   readonly isBusy: (key: ElementKey) => boolean
@@ -37,12 +40,13 @@ export async function compareElements(input: {
   const ended: ElementKey[] = []
   let gone = 0
   let strange = 0
+  let common = 0
   const start = name.length + 1
-  for await (const keys of takeTurns(wanted.keysOf(name))) {
-    for (const key of keys) {
-      const until = wanted.get(key)
-      if (until === undefined || until <= now + GRACE || isBusy(key)) continue
+  for await (const entries of takeTurns(wanted.of(name))) {
+    for (const [key, until] of entries) {
       const element = seen.get(key.slice(start))
+      if (element) common++
+      if (until <= now + GRACE || isBusy(key)) continue
       if (!element) {
         foreign.set(key, undefined)
         gone++
@@ -51,7 +55,8 @@ export async function compareElements(input: {
       }
     }
   }
-  for await (const elements of takeTurns(seen)) {
+  // Mostly all that is there is wanted, and need not be looked at again.
+  for await (const elements of takeTurns(common < seen.size ? seen : [])) {
     for (const [text, element] of elements) {
       const key = `${name} ${text}`
       const until = endOf(element, now)

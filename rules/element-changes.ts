@@ -98,12 +98,17 @@ export class ElementChanges {
     this.held.clear()
     for (const { name, purpose } of sets) {
       if (isAbsent(name) || !IS_WRITTEN.has(purpose)) continue
-      this.held.replace(name, readHeld(name, observed.sets.get(name), now))
-    }
-    for (const keys of [this.wanted.keys(), this.held.keys()]) {
-      for (const key of keys) {
-        if (!isAbsent(setOf(key)) && this.#lineFor(key) !== undefined) this.#pending.add(key)
+      const held = readHeld(name, observed.sets.get(name), now)
+      this.held.replace(name, held)
+      let common = 0
+      for (const [key, until] of this.wanted.of(name)) {
+        const there = held.get(key)
+        if (there !== undefined) common++
+        if (planElement(key, until, there, now) !== undefined) this.#pending.add(key)
       }
+      // Mostly all that is there is wanted, and need not be looked at again.
+      if (common === held.size) continue
+      for (const key of held.keys()) if (this.#lineFor(key) !== undefined) this.#pending.add(key)
     }
     return this.#findBulk()
   }

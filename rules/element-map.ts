@@ -47,8 +47,4 @@ export class ElementMap<T> {
     for (const set of this.#sets.values()) size += set.size
     return size
   }
-
-  *keys(): IterableIterator<ElementKey> {
-    for (const set of this.#sets.values()) yield* set.keys()
-  }
 }

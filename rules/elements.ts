@@ -43,7 +43,7 @@ export function keysOfGateway({ prefixes }: Gateway): readonly ElementKey[] {
 
 export function keyOfBlock({ target, scope, sparesProven }: Block): ElementKey {
   const purpose = scope === 'register' ? 'reg' : sparesProven ? 'sip' : 'deny'
-  return `${setName(purpose, familyOf(target))} ${showPrefix(target)}`
+  return `${setName(purpose, familyOf(target))} ${textOf(target)}`
 }
 
 export function keyOfSuspension({ address, port }: Suspension): ElementKey {
@@ -60,9 +60,9 @@ export function keyOfMember(member: Member): ElementKey {
       return `${setName(purpose, familyOf(member.address))} ${member.address},udp:${member.port}`
     }
     case 'returning':
-      return `${setName(`ret${returningTier(member.accounts)}`, familyOf(member.source))} ${showPrefix(member.source)}`
+      return `${setName(`ret${returningTier(member.accounts)}`, familyOf(member.source))} ${textOf(member.source)}`
     case 'ignoring':
-      return `${setName('ign', familyOf(member.source))} ${showPrefix(member.source)}`
+      return `${setName('ign', familyOf(member.source))} ${textOf(member.source)}`
   }
 }
 
@@ -111,6 +111,12 @@ export function normalElement(text: string): string {
   if (comma >= 0) return (parseAddress(address) ?? address) + text.slice(comma)
   const prefix = parsePrefix(text)
   return prefix ? showPrefix(prefix) : text
+}
+
+/** As `showPrefix`, without looking closer at what is written a hundred thousand times. */
+function textOf(prefix: Prefix): string {
+  if (prefix.endsWith('/32') && !prefix.includes(':')) return prefix.slice(0, -3)
+  return prefix.endsWith('/128') ? prefix.slice(0, -4) : prefix
 }
 
 function halves(prefix: Prefix): readonly Prefix[] {

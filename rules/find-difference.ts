@@ -16,9 +16,30 @@ export function findDifference<T extends object | string>(
   after: readonly T[],
   isSame: (a: T, b: T) => boolean,
 ): Difference<T> {
+  if (before === after) return NO_DIFFERENCE
+  // Nearly always the lists are the same but for one place: this is all that is done for the others.
+  const shorter = Math.min(before.length, after.length)
+  let start = 0
+  while (start < shorter && before[start] === after[start]) start++
+  let end = 0
+  while (end < shorter - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end++
+  const [restBefore, restAfter] = [
+    before.slice(start, before.length - end),
+    after.slice(start, after.length - end),
+  ]
+  if (restBefore.length === 0 || restAfter.length === 0) return { removed: restBefore, added: restAfter }
+  return walk(restBefore, restAfter, isSame)
+}
+
+const NO_DIFFERENCE = { removed: [], added: [] } as const
+
+function walk<T extends object | string>(
+  before: readonly T[],
+  after: readonly T[],
+  isSame: (a: T, b: T) => boolean,
+): Difference<T> {
   const removed: T[] = []
   const added: T[] = []
-  if (before === after) return { removed, added }
   let b = 0
   let a = 0
   const isPair = (i: number, j: number) =>
@@ -34,14 +55,16 @@ export function findDifference<T extends object | string>(
     for (const end = b + step.removed; b < end; b++) removed.push(before[b]!)
     for (const end = a + step.added; a < end; a++) added.push(after[a]!)
   }
-  if (a === after.length) return { removed: [...removed, ...before.slice(b)], added }
-  if (b === before.length) return { removed, added: [...added, ...after.slice(a)] }
-  const [restBefore, restAfter] = [before.slice(b), after.slice(a)]
-  const [inBefore, inAfter] = [new Set(restBefore), new Set(restAfter)]
-  return {
-    removed: [...removed, ...restBefore.filter((item) => !inAfter.has(item))],
-    added: [...added, ...restAfter.filter((item) => !inBefore.has(item))],
+  const left = new Map<T, number>()
+  for (const item of before.slice(b)) left.set(item, (left.get(item) ?? 0) + 1)
+  const take = (item: T): boolean => {
+    const amount = left.get(item) ?? 0
+    if (amount > 0) left.set(item, amount - 1)
+    return amount > 0
   }
+  for (const item of after.slice(a)) if (!take(item)) added.push(item)
+  for (const item of before.slice(b)) if (take(item)) removed.push(item)
+  return { removed, added }
 }
 
 /** How many items to step over until the lists agree again; undefined where that is not near. */

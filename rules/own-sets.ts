@@ -49,6 +49,10 @@ export class OwnSets {
     return this.#toCreate.length > 0
   }
 
+  get hasToReplace(): boolean {
+    return this.#toReplace.size > 0
+  }
+
   get pending(): number {
     const filling = this.#replacement?.left ?? 0
     return this.#toCreate.length + this.#toReplace.size + filling + this.#absent.size + this.#refused.size

@@ -111,7 +111,8 @@ export class Reconciliation {
     if (!before || !isSameText(before.sizes, desired.sizes)) this.#sets.define(desired.sizes)
     if (this.#isKnown) {
       const there = [...touched].filter((key) => !this.#sets.isAbsent(setOf(key)))
-      this.#replaceInBulk(this.#elements.queue(new Set(there)))
+      this.#sets.replace(this.#elements.queue(new Set(there)))
+      this.#dropReplaced()
     }
     return { changesChains }
   }
@@ -202,7 +203,8 @@ export class Reconciliation {
     for (const chains of this.#families) this.#loadChains(chains, observed, mayRepair ? 'repair' : 'leave')
     const isAbsent = (name: string) => this.#sets.isAbsent(name)
     this.#isKnown = true
-    this.#replaceInBulk(this.#elements.load(observed, this.definitions, isAbsent))
+    this.#sets.replace(this.#elements.load(observed, this.definitions, isAbsent))
+    this.#dropReplaced()
   }
 
   #loadChains(chains: FamilyChains, observed: ObservedState, foreign: 'repair' | 'leave'): void {
@@ -246,9 +248,8 @@ export class Reconciliation {
     }
   }
 
-  #replaceInBulk(names: readonly string[]): void {
-    this.#sets.replace(names)
-    this.#elements.drop((name) => this.#sets.isYetToBeReplaced(name))
+  #dropReplaced(): void {
+    if (this.#sets.hasToReplace) this.#elements.drop((name) => this.#sets.isYetToBeReplaced(name))
   }
 
   #findWrongChains(

@@ -7,8 +7,8 @@ import { renderCreate } from './plan.ts'
 import { heldAfterAdding, timeoutOf } from './plan-elements.ts'
 import type { WantedElements } from './wanted-elements.ts'
 
-/** Elements written in one step. Between two steps newer changes may go first. */
-const SLICE = 5_000
+/** Elements written in one step: some 50 ms. Between two steps newer changes may go first. */
+const SLICE = 10_000
 /** A set that somebody is reading cannot be swapped. In milliseconds. */
 const PAUSE = 20
 const ATTEMPTS = 250
@@ -28,6 +28,9 @@ export class SetReplacement {
   readonly #wanted: WantedElements
   readonly #present: ReadonlyMap<string, ObservedElement>
   readonly #aside: string
+  readonly #isStanding: boolean
+  /** An ipset that has not created the set itself asks the kernel of what kind it is, line by line. */
+  #create = ''
   #queue: readonly ElementKey[] | undefined
   #copied: readonly string[] | undefined
   readonly #touched = new Set<ElementKey>()
@@ -48,6 +51,7 @@ export class SetReplacement {
     this.#wanted = options.wanted
     this.#present = options.present
     this.#aside = options.definition.name + ASIDE
+    this.#isStanding = isStanding(options.definition.name)
   }
 
   /** How many elements the new set still lacks. */
@@ -71,10 +75,10 @@ export class SetReplacement {
   }
 
   async #begin(): Promise<void> {
-    const keys = [...this.#wanted.keysOf(this.definition.name)]
-    const line = renderCreate(this.definition, { as: this.#aside, expected: keys.length })
+    const keys = Array.from(this.#wanted.of(this.definition.name), ([key]) => key)
+    this.#create = renderCreate(this.definition, { as: this.#aside, expected: keys.length })
     // One that was begun at another size may be there.
-    const [refused] = await this.#kernel.applySets([`destroy ${this.#aside}`, line])
+    const [refused] = await this.#kernel.applySets([`destroy ${this.#aside}`, this.#create])
     if (refused) throw refusal(refused)
     this.#queue = keys
     this.#copied = IS_FILLED_BY_KERNEL.has(this.definition.purpose) ? this.#linesOfPresent() : []
@@ -91,7 +95,7 @@ export class SetReplacement {
   async #copy(): Promise<void> {
     const lines = this.#copied!
     this.#copied = lines.slice(SLICE)
-    await this.#kernel.applySets(lines.slice(0, SLICE))
+    await this.#kernel.applySets([this.#create, ...lines.slice(0, SLICE)])
   }
 
   async #fill(): Promise<void> {
@@ -125,8 +129,9 @@ export class SetReplacement {
       }
     }
     if (lines.size === 0) return
-    for (const refused of await this.#kernel.applySets([...lines.keys()])) {
-      const key = lines.get(refused.line)!
+    for (const refused of await this.#kernel.applySets([this.#create, ...lines.keys()])) {
+      const key = lines.get(refused.line)
+      if (key === undefined) throw refusal(refused)
       this.held.delete(key)
       this.refused.set(key, refused)
       if (refused.message.includes('full')) this.#isFull = true
@@ -135,7 +140,7 @@ export class SetReplacement {
 
   #lineFor(key: ElementKey, until: Until): string {
     const element = elementOf(key)
-    if (isStanding(key)) return `add ${this.#aside} ${element} -exist`
+    if (this.#isStanding) return `add ${this.#aside} ${element} -exist`
     const before = this.#present.get(element)
     const counters = before ? this.#counters(before.packets, before.bytes) : ''
     return `add ${this.#aside} ${element} timeout ${timeoutOf(until, this.#clock())}${counters} -exist`

@@ -37,16 +37,12 @@ export class WantedElements {
 
   get(key: ElementKey): Until | undefined {
     const ends = this.#ends.get(key)
-    return typeof ends === 'object' ? Math.max(...ends) : ends
+    return ends === undefined ? undefined : latest(ends)
   }
 
-  /** The wanted elements of one set. */
-  keysOf(set: string): IterableIterator<ElementKey> {
-    return this.#ends.of(set).keys()
-  }
-
-  keys(): IterableIterator<ElementKey> {
-    return this.#ends.keys()
+  /** The wanted elements of one set with their ends. */
+  *of(set: string): Generator<readonly [ElementKey, Until]> {
+    for (const [key, ends] of this.#ends.of(set)) yield [key, latest(ends)]
   }
 
   /** Takes over another desired state. Gives the elements that it says something else about. */
@@ -74,8 +70,8 @@ export class WantedElements {
     }
     if (before.strictUntil !== state.strictUntil) {
       for (const key of STRICT_KEYS) {
-        if (before.strictUntil !== null) this.#remove(key, before.strictUntil, touched)
         if (state.strictUntil !== null) this.#add(key, state.strictUntil, touched)
+        if (before.strictUntil !== null) this.#remove(key, before.strictUntil, touched)
       }
     }
     this.#state = state
@@ -92,8 +88,9 @@ export class WantedElements {
     touched: Set<ElementKey>,
   ): void {
     const { removed, added } = findDifference(before, after, isSame)
-    for (const item of removed) for (const key of keysOf(item)) this.#remove(key, endOf(item), touched)
+    // In this order what is renewed keeps its place, and whoever goes through the elements meets it once.
     for (const item of added) for (const key of keysOf(item)) this.#add(key, endOf(item), touched)
+    for (const item of removed) for (const key of keysOf(item)) this.#remove(key, endOf(item), touched)
   }
 
   #add(key: ElementKey, end: Until, touched: Set<ElementKey>): void {
@@ -113,6 +110,10 @@ export class WantedElements {
     const left = ends.toSpliced(ends.indexOf(end), 1)
     this.#ends.set(key, left.length === 1 ? left[0]! : left)
   }
+}
+
+function latest(ends: Until | readonly Until[]): Until {
+  return typeof ends === 'object' ? Math.max(...ends) : ends
 }
 
 export function isSameBlock(a: Block, b: Block): boolean {

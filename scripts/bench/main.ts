@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util'
 import { benchCapture } from './capture.ts'
 import { describeMachine, type Figure, type Report, renderTable } from './figures.ts'
+import { benchPacketCost } from './packet-cost.ts'
 import { benchRegistrar } from './registrar.ts'
 import { benchReplay } from './replay.ts'
 import { benchRules } from './rules.ts'
 import { benchSensorCost } from './sensor-cost.ts'
 import { benchSipReader } from './sip-reader.ts'
+import { benchTableExhaustion } from './table-exhaustion.ts'
 import { benchTimeToDrop } from './time-to-drop.ts'
 
 interface Benchmark {
@@ -38,6 +40,16 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'sip-reader': { about: 'messages read a second, and hostile ones', needsRoot: false, run: benchSipReader },
   capture: { about: 'decoding, and each capture engine in a flood', needsRoot: true, run: benchCapture },
   rules: { about: 'how fast decisions reach the kernel', needsRoot: true, run: benchRules },
+  'packet-cost': {
+    about: 'what the rules cost a packet, against an empty chain',
+    needsRoot: true,
+    run: benchPacketCost,
+  },
+  'table-exhaustion': {
+    about: 'four million forged sources: who is served, what it costs and takes',
+    needsRoot: true,
+    run: benchTableExhaustion,
+  },
   registrar: { about: 'registrations a second', needsRoot: false, run: benchRegistrar },
 }
 

@@ -3,6 +3,7 @@ import type { DesiredState } from '../../rules/desired-state.ts'
 import type { ChainName } from '../../rules/names.ts'
 import { answered, denied, gateway, prefix, proven, returning, sizes } from '../rules/desired.ts'
 import { BACKENDS } from '../stage/load-rules.ts'
+import { eventually } from '../stage/running.ts'
 import { datagram, syn } from './frames.ts'
 import { LATER, slow, sourceOf, TELLING } from './lanes-limits.ts'
 import { BYE, INVITE, OK, OPTIONS, REGISTER, times } from './lanes-texts.ts'
@@ -155,6 +156,22 @@ for (const backend of BACKENDS) {
       expect(await passed(address, 25, REGISTER)).toBe(7)
       expect(await passed(trunk, 25, INVITE)).toBe(6)
       expect(await passed(allowed, 25, REGISTER)).toBe(25)
+    })
+
+    test('the memory of first packets holds as many as it is made for, and the phone that comes then is noted', async () => {
+      // The kernel makes a set that it fills by itself no larger: it has to be made with its rows.
+      await stage.hold({ limits: TELLING, strictUntil: LATER, sizes: { ...SIZES, seen: 150_000 } })
+      const ports = Array.from({ length: 10 }, (_, i) => 20_000 + i)
+      const frames = forged.flatMap((source) =>
+        ports.flatMap((port) => datagram({ source, port, text: REGISTER })),
+      )
+      const [known] = await Promise.all([
+        stage.arrivals(() => stage.transmit(frames, { perSecond: 12_000 })),
+        eventually(async () => (await stage.noted(family)) > 25_000, 15_000, 'so many noted'),
+      ])
+      expect(known).toEqual([])
+      const phone = stage.fresh(family)
+      expect([await passed(phone, 1, REGISTER), await passed(phone, 1, REGISTER)]).toEqual([0, 1])
     })
 
     test.each([

@@ -252,6 +252,12 @@ export class RulesStage {
     return [...saved.matchAll(/^add \S+ (.*)$/gm)].map(([, element]) => element!)
   }
 
+  /** How many first packets the kernel remembers, those of a moment too old included. */
+  async noted(family: Family): Promise<number> {
+    const listed = await this.host.run('ipset', 'list', '-t', `rf-seen${family}`)
+    return Number(/^Number of entries: (\d+)$/m.exec(listed)?.[1])
+  }
+
   async close(): Promise<void> {
     await this.#peers?.host.end()
     await this.#peers?.outside.end()

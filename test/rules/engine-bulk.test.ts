@@ -61,9 +61,9 @@ describe('very many changes in one set', () => {
       'destroy rf-sip4-new',
       'create rf-sip4-new hash:net family inet maxelem 131072 timeout 0 counters hashsize 8192 -exist',
     ])
-    expect(written.slice(2, -2).every((line) => line.startsWith('add rf-sip4-new 10.'))).toBe(true)
+    expect(written.slice(2, -2).every((line) => /^(?:add|create) rf-sip4-new /.test(line))).toBe(true)
     expect(written.slice(-2)).toEqual(['swap rf-sip4-new rf-sip4', 'destroy rf-sip4-new'])
-    expect(written).toHaveLength(25_004)
+    expect(written.filter((line) => line.startsWith('add '))).toHaveLength(25_000)
     expect(engine.status()).toMatchObject({ state: 'applied', pendingChanges: 0 })
     expect(await leftToDo(desired({ blocks: many }))).toBe(false)
     expect(await engine.check()).toEqual([])

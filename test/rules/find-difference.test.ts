@@ -28,7 +28,7 @@ test.each<[string, readonly Item[], readonly Item[], readonly number[], readonly
   ],
   ['equal ones that are not the same', of(1, 2), [{ id: 1 }, { id: 2 }], [], []],
   ['one in another place', of(1, 2, 3), of(3, 1, 2), [3], [3]],
-  ['the same one twice', of(1, 2), of(2, 1, 1), [], [1]],
+  ['the same one twice', of(1, 2), of(2, 1, 1), [1], [1, 1]],
 ])('%s', (_name, before, after, removed, added) => {
   const found = findDifference(before, after, isSame)
   const ids = (some: readonly Item[]) => some.map(({ id }) => id).sort((a, b) => a - b)
