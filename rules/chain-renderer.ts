@@ -48,11 +48,6 @@ export class ChainRenderer {
     return kind === 'fillable' ? ['', ...rules, ''] : rules
   }
 
-  /** Counts without deciding. */
-  shadow(name: LimitName): readonly string[] {
-    return ['', ...this.#tablesOf(name), '']
-  }
-
   /** The match of a limit, and that of the one that will follow it where there is one. */
   #tablesOf(name: LimitName): readonly string[] {
     const deciding = this.#render(this.#tables[name], this.input.sizes.buckets)

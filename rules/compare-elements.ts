@@ -1,7 +1,7 @@
 import type { EpochMilliseconds } from '../registrar/net/time.ts'
 import type { ElementKey, Until } from './elements.ts'
 import type { ObservedElement } from './kernel.ts'
-import { endOf, planElement } from './plan-elements.ts'
+import { endOf, planElement, READ_TOLERANCE } from './plan-elements.ts'
 import { takeTurns } from './take-turns.ts'
 
 export interface Comparison {
@@ -50,7 +50,7 @@ export async function compareElements(input: {
       if (!element) {
         foreign.set(key, undefined)
         gone++
-      } else if (planElement(key, until, endOf(element, now), now) !== undefined) {
+      } else if (planElement(key, until, endOf(element, now), now, READ_TOLERANCE) !== undefined) {
         due.set(key, endOf(element, now))
       }
     }

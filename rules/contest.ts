@@ -6,13 +6,21 @@ export interface ContestOptions {
   /** So many repairs within `within` are made at once. */
   readonly repairs: number
   readonly within: Milliseconds
-  /** After them, so long between two attempts… */
+  /** After them, so long until the next attempt, and twice as long each time… */
+  readonly firstPause: Milliseconds
+  /** …up to this… */
   readonly pause: Milliseconds
   /** …until nothing was found for so long. */
   readonly quiet: Milliseconds
 }
 
-export const CONTEST: ContestOptions = { repairs: 6, within: 120_000, pause: 300_000, quiet: 600_000 }
+export const CONTEST: ContestOptions = {
+  repairs: 6,
+  within: 120_000,
+  firstPause: 10_000,
+  pause: 300_000,
+  quiet: 600_000,
+}
 
 /** Counts what was repaired, and says when to stop: two programs that undo each other's work help nobody. */
 export class Contest {
@@ -24,6 +32,7 @@ export class Contest {
   #last: string | null = null
   #nextAttemptAt: EpochMilliseconds | null = null
   #foundAt: EpochMilliseconds = 0
+  #pause: Milliseconds = 0
 
   constructor(clock: Clock, options: ContestOptions = CONTEST) {
     this.#clock = clock
@@ -41,14 +50,18 @@ export class Contest {
   /** Something foreign was found. Says whether to repair it now, and counts that. */
   mayRepair(found: string): boolean {
     const now = this.#clock()
-    const { repairs, within, pause } = this.#options
+    const { repairs, within, firstPause, pause } = this.#options
     this.#last = found
     this.#foundAt = now
     this.#repairedAt = this.#repairedAt.filter((at) => at > now - within)
-    if (this.#nextAttemptAt === null && this.#repairedAt.length >= repairs) this.#nextAttemptAt = now + pause
+    if (this.#nextAttemptAt === null && this.#repairedAt.length >= repairs) {
+      this.#pause = firstPause
+      this.#nextAttemptAt = now + firstPause
+    }
     if (this.#nextAttemptAt !== null) {
       if (now < this.#nextAttemptAt) return false
-      this.#nextAttemptAt = now + pause
+      this.#pause = Math.min(pause, this.#pause * 2)
+      this.#nextAttemptAt = now + this.#pause
     }
     this.#repairedAt = [...this.#repairedAt, now]
     this.#count++

@@ -6,7 +6,7 @@ import { type ElementKey, isStanding, type Until } from './elements.ts'
 import { NEARLY } from './full.ts'
 import type { Kernel, ObservedState, RefusedLine } from './kernel.ts'
 import { purposeOf, type SetDefinition, type SetPurpose, WRITTEN_SETS } from './names.ts'
-import { heldAfterAdding, planElement, readHeld } from './plan-elements.ts'
+import { heldAfterAdding, planElement, READ_TOLERANCE, readHeld } from './plan-elements.ts'
 import type { SetReplacement } from './set-replacement.ts'
 import { WantedElements } from './wanted-elements.ts'
 
@@ -57,6 +57,11 @@ export class ElementChanges {
     return this.#urgent.size + this.#pending.size > 0
   }
 
+  /** Whether there is something to write that is not urgent. */
+  get hasBulk(): boolean {
+    return this.#pending.size > 0
+  }
+
   get pending(): number {
     return this.#urgent.size + this.#pending.size + this.#waiting.size + this.#refused.size
   }
@@ -104,7 +109,7 @@ export class ElementChanges {
       for (const [key, until] of this.wanted.of(name)) {
         const there = held.get(key)
         if (there !== undefined) common++
-        if (planElement(key, until, there, now) !== undefined) this.#pending.add(key)
+        if (planElement(key, until, there, now, READ_TOLERANCE) !== undefined) this.#pending.add(key)
       }
       // Mostly all that is there is wanted, and need not be looked at again.
       if (common === held.size) continue
@@ -201,16 +206,16 @@ export class ElementChanges {
     )
   }
 
-  /** Sets that hold fewer elements than they should. */
-  findTooFew(observed: ObservedState, sets: Iterable<SetDefinition>): readonly SetPurpose[] {
+  /** How many elements each set holds that do not end in a moment. */
+  countHeld(sets: Iterable<SetDefinition>): ReadonlyMap<SetDefinition, number> {
     const soon = this.#clock() + GRACE
-    const purposes: SetPurpose[] = []
-    for (const { name, purpose } of sets) {
-      let expected = 0
-      for (const until of this.held.of(name).values()) if (until > soon) expected++
-      if ((observed.sets.get(name)?.size ?? 0) < expected) purposes.push(purpose)
+    const counts = new Map<SetDefinition, number>()
+    for (const definition of sets) {
+      let count = 0
+      for (const until of this.held.of(definition.name).values()) if (until > soon) count++
+      counts.set(definition, count)
     }
-    return purposes
+    return counts
   }
 
   /** Takes over what time changed. */

@@ -57,6 +57,8 @@ export class RulesEngine {
   #isOff = false
   #isClosed = false
   #running: Promise<void> | undefined
+  #steps = 0
+  #waiting: { readonly since: number; readonly resolve: () => void }[] = []
   #checking: Promise<readonly string[]> | undefined
   #removing: Promise<readonly string[]> | undefined
   #checkTimer: NodeJS.Timeout | undefined
@@ -100,11 +102,12 @@ export class RulesEngine {
   }
 
   /**
-   * Resolves when nothing is left to do for now: all is applied, a new limit is still counting beside the old one, or
-   * an attempt failed. `status()` says which.
+   * Resolves when nothing that was to be done is left for now: all is applied, a new limit is still counting beside the
+   * old one, or an attempt failed. `status()` says which.
    */
   async settled(): Promise<void> {
-    while (this.#running) await this.#running
+    if (!this.#running) return
+    await new Promise<void>((resolve) => this.#waiting.push({ since: this.#steps, resolve }))
   }
 
   status(): RulesStatus {
@@ -221,7 +224,10 @@ export class RulesEngine {
     this.#checkTimer ??= setInterval(() => this.check().catch(() => {}), CHECK_EVERY).unref()
     this.#running = this.#run().finally(() => {
       this.#running = undefined
+      this.#release(this.#steps)
       this.#onChange()
+      // Something may have been desired when the last step was done and this was not yet said.
+      if (!this.#reconciliation.isUnknown || !this.#retryTimer) this.#wake()
     })
   }
 
@@ -229,23 +235,39 @@ export class RulesEngine {
     // What is desired within one turn of the event loop goes in one step.
     await Promise.resolve()
     try {
-      while (this.#reconciliation.hasWork && !this.#isOff && !this.#isClosed)
+      while (this.#reconciliation.hasWork && !this.#isOff && !this.#isClosed) {
         await this.#reconciliation.step()
+        this.#steps++
+        this.#noteProblem()
+        // Where decisions come in faster than all is done, those of before the last step are written all the same.
+        if (this.#reconciliation.hasOnlyUrgentWork) this.#release(this.#steps - 2)
+      }
     } catch (error) {
       this.#reconciliation.forget()
       this.#fail(error)
       return
     }
-    const { problem } = this.#reconciliation
-    if (problem) {
-      // What else is changed meanwhile does not put off the next attempt.
-      if (!this.#retryTimer) this.#fail(problem)
-    } else if (!this.#isOff && !this.#isClosed) {
+    if (!this.#noteProblem() && !this.#isOff && !this.#isClosed) {
       this.#stopRetrying()
       this.#failure = undefined
       this.#lastAppliedAt = this.#clock()
     }
     this.#comeBack()
+  }
+
+  /** Lets those go on who have waited since this step or longer. */
+  #release(step: number): void {
+    const waiting = this.#waiting
+    this.#waiting = waiting.filter(({ since }) => since > step)
+    for (const { since, resolve } of waiting) if (since <= step) resolve()
+  }
+
+  /** Gives whether something was tried that the kernel did not take. */
+  #noteProblem(): boolean {
+    const { problem } = this.#reconciliation
+    // What else is changed meanwhile does not put off the next attempt.
+    if (problem && !this.#retryTimer) this.#fail(problem)
+    return problem !== undefined
   }
 
   /** New limits decide when they have counted for a while. */
@@ -289,11 +311,8 @@ export class RulesEngine {
         this.#onChange()
       }
       this.#lookForFull()
-      const { problem } = this.#reconciliation
-      if (problem && !this.#retryTimer && !this.#running) {
-        this.#fail(problem)
-        this.#onChange()
-      }
+      const wasFailing = this.#failure !== undefined
+      if (this.#noteProblem() && !wasFailing) this.#onChange()
       // A broken world is asked again when its time has come.
       if (!this.#reconciliation.isUnknown || !this.#retryTimer) this.#wake()
       return found ?? []

@@ -8,7 +8,7 @@ import { type ChainInput, type RenderedChains, renderChains } from './render-cha
  * So long the tables of new limits only count before they decide. A table begins with full buckets: without this,
  * whoever is over the old limit would have a whole burst of the new one.
  */
-export const WARM_FOR: Milliseconds = 1_000
+const WARM_FOR: Milliseconds = 1_000
 
 /**
  * The chains of one family as they should be at this moment. A change of a limit goes in two steps: first the old limits

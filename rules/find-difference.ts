@@ -8,10 +8,10 @@ export interface Difference<T> {
 const LOOK_AHEAD = 32
 
 /**
- * How one list became another. Two lists that share most of their items, in the same order, are compared by one walk;
+ * How one list of objects became another. Two lists that share most of their items, in the same order, are compared by one walk;
  * only what stands elsewhere in both is looked for by reference.
  */
-export function findDifference<T extends object | string>(
+export function findDifference<T extends object>(
   before: readonly T[],
   after: readonly T[],
   isSame: (a: T, b: T) => boolean,
@@ -33,7 +33,7 @@ export function findDifference<T extends object | string>(
 
 const NO_DIFFERENCE = { removed: [], added: [] } as const
 
-function walk<T extends object | string>(
+function walk<T extends object>(
   before: readonly T[],
   after: readonly T[],
   isSame: (a: T, b: T) => boolean,
@@ -55,16 +55,22 @@ function walk<T extends object | string>(
     for (const end = b + step.removed; b < end; b++) removed.push(before[b]!)
     for (const end = a + step.added; a < end; a++) added.push(after[a]!)
   }
+  const rest = pairUp(before.slice(b), after.slice(a))
+  return { removed: [...removed, ...rest.removed], added: [...added, ...rest.added] }
+}
+
+/** The same without regard to order, as for short lists of texts. */
+export function pairUp<T>(before: readonly T[], after: readonly T[]): Difference<T> {
+  if (before === after) return NO_DIFFERENCE
   const left = new Map<T, number>()
-  for (const item of before.slice(b)) left.set(item, (left.get(item) ?? 0) + 1)
+  for (const item of before) left.set(item, (left.get(item) ?? 0) + 1)
   const take = (item: T): boolean => {
     const amount = left.get(item) ?? 0
     if (amount > 0) left.set(item, amount - 1)
     return amount > 0
   }
-  for (const item of after.slice(a)) if (!take(item)) added.push(item)
-  for (const item of before.slice(b)) if (take(item)) removed.push(item)
-  return { removed, added }
+  const added = after.filter((item) => !take(item))
+  return { removed: before.filter(take), added }
 }
 
 /** How many items to step over until the lists agree again; undefined where that is not near. */

@@ -31,12 +31,15 @@ export class IpsetPipe {
         refused.push({ line: batch[0]!, message: words })
         continue
       }
+      await this.close()
       for (const line of batch) {
         const message = await this.#exchange([line])
-        if (message !== '') refused.push({ line, message })
+        if (message === '') continue
+        refused.push({ line, message })
+        if (!message.includes('Hash is full')) await this.close()
       }
     }
-    // Some refusals leave an ipset behind that answers later lines wrongly.
+    // Most refusals leave an ipset behind that answers later lines wrongly.
     if (refused.length > 0) await this.close()
     return refused
   }

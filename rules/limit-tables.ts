@@ -64,6 +64,24 @@ export function limitTables(limits: Limits): Readonly<Record<LimitName, LimitTab
       limit: limits.answered,
       says: 'an address and port that answered a challenge',
     },
+    answeredTotal: {
+      id: 'anst',
+      key: 'everybody',
+      limit: strict.total,
+      says: 'all who answered a challenge, together, under attack',
+    },
+    returningPort: {
+      id: 'rport',
+      key: 'source-port',
+      limit: strict.port,
+      says: 'an unproven port of a returning address under attack',
+    },
+    returningTotal: {
+      id: 'rett',
+      key: 'everybody',
+      limit: strict.total,
+      says: 'all returning addresses together under attack',
+    },
     returning1: tier(0, 'ret1', 'source', limits.returning, `${returning} with few accounts`),
     returning2: tier(1, 'ret2', 'source', limits.returning, `${returning} with several accounts`),
     returning3: tier(2, 'ret3', 'source', limits.returning, `${returning} with many accounts`),
@@ -94,30 +112,36 @@ export function limitTables(limits: Limits): Readonly<Record<LimitName, LimitTab
       says: 'an unproven address and port under attack',
     },
     strictSource: {
-      id: 'src',
+      id: 'ssrc',
       key: 'source',
       limit: strict.source,
       says: 'an unknown source under attack',
     },
     strictSite: {
-      id: 'site',
+      id: 'ssite',
       key: 'site',
       limit: times(strict.source, SITE_FACTOR, SITE_FACTOR),
       says: 'the unknown sources of one /56 under attack',
     },
     strictPrefix: {
-      id: 'pfx',
+      id: 'spfx',
       key: 'prefix',
       limit: strict.prefix,
       says: 'the unknown sources of one prefix under attack',
     },
     strictTotal: {
-      id: 'all',
+      id: 'sall',
       key: 'everybody',
       limit: strict.total,
       says: 'all unknown sources together under attack',
     },
     sip: { id: 'sip', key: 'source', limit: bucketOf(sip), says: 'SIP other than REGISTER of one source' },
+    returningSip: {
+      id: 'rsip',
+      key: 'source',
+      limit: times(bucketOf(sip), CALLS_FACTOR, CALLS_FACTOR),
+      says: 'SIP other than REGISTER, and keepalives, of a returning address',
+    },
     calls: {
       id: 'call',
       key: 'source',
@@ -157,6 +181,9 @@ export type LimitName =
   | 'known'
   | 'peer'
   | 'answered'
+  | 'answeredTotal'
+  | 'returningPort'
+  | 'returningTotal'
   | 'returning1'
   | 'returning2'
   | 'returning3'
@@ -171,6 +198,7 @@ export type LimitName =
   | 'strictPrefix'
   | 'strictTotal'
   | 'sip'
+  | 'returningSip'
   | 'calls'
   | 'keepalive'
   | 'rest'
@@ -269,9 +297,9 @@ export function maskOf(key: BucketKey, family: Family): number | undefined {
   }
 }
 
-/** A row holds sixteen entries when the table is full; rows are taken at once, at 8 bytes each. */
+/** A row holds four entries when the table is full, each a look elsewhere in memory; rows are taken at once, at 8 bytes each. */
 function rows(buckets: number): number {
-  return Math.max(64, Math.floor(buckets / 16))
+  return Math.max(64, Math.floor(buckets / 4))
 }
 
 /** As iptables prints it back: whole numbers a second, else a minute. */

@@ -24,6 +24,7 @@ export const CHAINS = [
   'RINGFENCE-KNOWN',
   'RINGFENCE-PEER',
   'RINGFENCE-CALLS',
+  'RINGFENCE-RETURNSIP',
   'RINGFENCE-OVER',
   'RINGFENCE-KEEPALIVE',
   'RINGFENCE-REST',
@@ -33,6 +34,7 @@ export const CHAINS = [
   /** Proven ports of an address with many accounts: an SBC or a proxy. */
   'RINGFENCE-AGGREGATOR',
   'RINGFENCE-ANSWERED',
+  'RINGFENCE-UNPROVEN',
   'RINGFENCE-RETURN1',
   'RINGFENCE-RETURN2',
   'RINGFENCE-RETURN3',
@@ -185,12 +187,25 @@ export function defineSets(sizes: TableSizes): readonly SetDefinition[] {
       define('wsip', 'hash:ip', {
         max: MAX_LISTED,
         more: `${netmask} timeout ${LISTED_FOR} counters`,
-        extra: ' forceadd',
+        extra: `${rowsFor(MAX_LISTED)} forceadd`,
       }),
-      define('seen', 'hash:ip,port', { max: sizes.seen, more: ` timeout ${SEEN_FOR}` }),
-      define('asked', 'hash:ip', { max, more: `${netmask} timeout ${ASKED_FOR}`, extra: ' forceadd' }),
+      define('seen', 'hash:ip,port', {
+        max: sizes.seen,
+        more: ` timeout ${SEEN_FOR}`,
+        extra: rowsFor(sizes.seen),
+      }),
+      define('asked', 'hash:ip', {
+        max,
+        more: `${netmask} timeout ${ASKED_FOR}`,
+        extra: `${rowsFor(max)} forceadd`,
+      }),
     ]
   })
+}
+
+/** A row holds twelve elements; the kernel makes a set larger for `ipset` alone, never for a packet that is added. */
+function rowsFor(elements: number): string {
+  return ` hashsize ${2 ** Math.max(6, Math.ceil(Math.log2(elements / 4)))}`
 }
 
 export function setName(purpose: SetPurpose, family: Family): string {

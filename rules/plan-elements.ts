@@ -22,6 +22,8 @@ export function endOf({ timeout }: ObservedElement, now: EpochMilliseconds): Unt
 
 /** The kernel counts in whole seconds and rounds down. */
 const TOLERANCE = 2_000
+/** What is read took a while to be written, and takes a while to be read. */
+export const READ_TOLERANCE = 5_000
 
 /** The line that brings one element from what is held to what is wanted; undefined where it is there already. */
 export function planElement(
@@ -29,11 +31,12 @@ export function planElement(
   wanted: Until | undefined,
   held: Until | undefined,
   now: EpochMilliseconds,
+  tolerance = TOLERANCE,
 ): string | undefined {
   if (wanted === undefined || wanted <= now) {
     return held !== undefined && held > now ? `del ${key} -exist` : undefined
   }
-  if (held !== undefined && isNear(wanted, held, now)) return undefined
+  if (held !== undefined && isNear(wanted, held, now, tolerance)) return undefined
   if (isStanding(key)) return `add ${key} -exist`
   return `add ${key} timeout ${timeoutOf(wanted, now)} -exist`
 }
@@ -48,11 +51,11 @@ export function timeoutOf(wanted: Until, now: EpochMilliseconds): number {
   return wanted === Number.POSITIVE_INFINITY ? 0 : Math.ceil((heldAfterAdding(wanted, now) - now) / 1000)
 }
 
-function isNear(wanted: Until, held: Until, now: EpochMilliseconds): boolean {
+function isNear(wanted: Until, held: Until, now: EpochMilliseconds, tolerance: number): boolean {
   if (wanted === held) return true
   // What outlasts the longest timeout is renewed when half of that is over.
   if (wanted - now > LONGEST_TIMEOUT && wanted !== Number.POSITIVE_INFINITY) {
     return held !== Number.POSITIVE_INFINITY && held - now > LONGEST_TIMEOUT / 2
   }
-  return Math.abs(wanted - held) <= TOLERANCE
+  return Math.abs(wanted - held) <= tolerance
 }

@@ -66,6 +66,16 @@ export class Reconciliation {
     )
   }
 
+  /** Whether all that is left to do was decided a moment ago. */
+  get hasOnlyUrgentWork(): boolean {
+    return (
+      this.#isKnown &&
+      !this.#elements.hasBulk &&
+      !this.#sets.hasWork &&
+      this.#families.every(({ isDue, trouble }) => !isDue || trouble !== undefined)
+    )
+  }
+
   /** When there will be something to do that is not to be done now; null where nothing is. */
   get nextWorkAt(): EpochMilliseconds | null {
     const times = this.#families.flatMap(({ warmAt }) => warmAt ?? [])
@@ -149,8 +159,8 @@ export class Reconciliation {
     if (this.#sets.hasToCreate) return this.#sets.create()
     const { replacement } = this.#sets
     if (await this.#elements.write('urgent', replacement)) return
-    const due = this.#families.find(({ isDue, trouble }) => isDue && !trouble)
-    if (due) {
+    const due = this.#families.filter(({ isDue, trouble }) => isDue && !trouble)
+    if (due.length > 0) {
       if (await this.#elements.write('standing', replacement)) return
       return this.#writeChains(due)
     }
@@ -172,8 +182,9 @@ export class Reconciliation {
     this.#sets.beginComparing()
     try {
       const all = thorough || this.#elements.held.size <= CHEAP_TO_READ
+      const before = this.#elements.countHeld(this.definitions)
       let observed = await this.#observe({ elements: all ? WRITTEN_SETS : [] })
-      const suspects = all ? [] : this.#elements.findTooFew(observed, this.definitions)
+      const suspects = all ? [] : this.#findTooFew(observed, before)
       if (suspects.length > 0) observed = await this.#observe({ elements: suspects })
       const comparisons = await this.#compareElements(observed)
       if (!this.#isKnown) return undefined
@@ -228,24 +239,27 @@ export class Reconciliation {
   }
 
   /** One family that cannot be written must not keep the other from being written. */
-  async #writeChains(chains: FamilyChains): Promise<void> {
-    const { family } = chains
-    try {
-      // Also the last look at the counters that are about to go.
-      const before = await this.#observe({ elements: [] })
+  async #writeChains(due: readonly FamilyChains[]): Promise<void> {
+    // Also the last look at the counters that are about to go.
+    const before = await this.#observe({ elements: [] })
+    this.#chainWrites++
+    for (const chains of due) {
+      const { family } = chains
       const unreadable = before.unreadable?.get(family)
-      if (unreadable) throw unreadable
-      const text = chains.beginWriting(before.chains[family])
-      this.#chainWrites++
-      await this.#kernel.applyChains(family, text)
-      this.#chainWrites++
-      const after = await this.#observe({ elements: [] })
-      chains.wereWritten(this.#clock(), after.chains[family])
-      this.#elements.release()
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error
-      chains.trouble = inFamily(family, error)
+      try {
+        if (unreadable) throw unreadable
+        await this.#kernel.applyChains(family, chains.beginWriting(before.chains[family]))
+      } catch (error) {
+        if (!(error instanceof KernelError)) throw error
+        chains.trouble = inFamily(family, error)
+      }
     }
+    this.#chainWrites++
+    const after = await this.#observe({ elements: [] })
+    for (const chains of due) {
+      if (!chains.trouble) chains.wereWritten(this.#clock(), after.chains[chains.family])
+    }
+    this.#elements.release()
   }
 
   #dropReplaced(): void {
@@ -261,6 +275,20 @@ export class Reconciliation {
       const wrong = chains.describe(observed.chains[family])
       return wrong === undefined ? [] : [{ chains, says: `IPv${family}: ${wrong}` }]
     })
+  }
+
+  /** Sets that hold fewer elements than they did before and do after they were read. */
+  #findTooFew(
+    observed: ObservedState,
+    before: ReadonlyMap<SetDefinition, number>,
+  ): readonly SetDefinition['purpose'][] {
+    const after = this.#elements.countHeld(this.definitions)
+    return [...after]
+      .filter(([definition, count]) => {
+        const expected = Math.min(count, before.get(definition) ?? 0)
+        return (observed.sets.get(definition.name)?.size ?? 0) < expected
+      })
+      .map(([{ purpose }]) => purpose)
   }
 
   async #compareElements(observed: ObservedState): Promise<readonly Comparison[]> {

@@ -27,11 +27,24 @@ export function startsWith(texts: readonly string[], family: Family): readonly s
   return chunk(texts, VALUES_A_TEST).map((some) => `-p udp -m u32 --u32 "${payloadTest(some, family)}"`)
 }
 
+/**
+ * The same of a first IPv6 fragment, for what may be longer than a packet: behind its fragment header (RFC 8200,
+ * section 4.5: next header UDP, offset zero). In IPv4 the other match knows it.
+ */
+export function startsFragmentWith(texts: readonly string[], family: Family): readonly string[] {
+  if (family === 4) return []
+  return chunk(texts, VALUES_A_TEST).map(
+    (some) => `-p udp -m u32 --u32 "0x3&0xff=0x2c&&0x28&0xff00fff8=0x11000000&&0x38=${valuesOf(some)}"`,
+  )
+}
+
 function payloadTest(texts: readonly string[], family: Family): string {
-  const values = texts
-    .map((text) => `0x${Buffer.from(text, 'latin1').toString('hex').replace(/^0+/, '')}`)
-    .join(',')
+  const values = valuesOf(texts)
   return family === 4 ? `0x0>>0x16&0x3c@0x8=${values}` : `0x3&0xff=0x11&&0x30=${values}`
+}
+
+function valuesOf(texts: readonly string[]): string {
+  return texts.map((text) => `0x${Buffer.from(text, 'latin1').toString('hex').replace(/^0+/, '')}`).join(',')
 }
 
 /**

@@ -8,7 +8,8 @@ import { SEEN_FOR, setName } from './names.ts'
  */
 export function renderRegister(render: ChainRenderer): void {
   const { set, over, family, input } = render
-  const firstUnderAttack = `${set('strict', 'src')} -m set ! --match-set ${setName('seen', family)} src,src -g RINGFENCE-FIRST`
+  const strict = set('strict', 'src')
+  const member = (purpose: 'ret3' | 'ret2' | 'ret1') => set(purpose, 'src')
   render.chain('RINGFENCE-REGISTER', [
     `${set('susp', 'src,src')} -j DROP`,
     `${set('pvn', 'src,src')} -g RINGFENCE-PROVEN`,
@@ -16,35 +17,51 @@ export function renderRegister(render: ChainRenderer): void {
     `${set('reg', 'src')} -j DROP`,
     `${set('susa', 'src')} -j DROP`,
     `${set('ans', 'src,src')} -g RINGFENCE-ANSWERED`,
-    firstUnderAttack,
-    `${set('ret3', 'src')} -g RINGFENCE-RETURN3`,
-    `${set('ret2', 'src')} -g RINGFENCE-RETURN2`,
-    `${set('ret1', 'src')} -g RINGFENCE-RETURN1`,
+    '-g RINGFENCE-UNPROVEN',
+  ])
+  render.chain('RINGFENCE-UNPROVEN', [
+    `${strict} -m set ! --match-set ${setName('seen', family)} src,src -g RINGFENCE-FIRST`,
+    `${member('ret3')} -g RINGFENCE-RETURN3`,
+    `${member('ret2')} -g RINGFENCE-RETURN2`,
+    `${member('ret1')} -g RINGFENCE-RETURN1`,
     `${set('ign', 'src')} -g RINGFENCE-IGNORING`,
-    `${set('strict', 'src')} -g RINGFENCE-STRICT`,
+    `${strict} -g RINGFENCE-STRICT`,
     '-g RINGFENCE-UNKNOWN',
   ])
-  render.chain('RINGFENCE-PROVEN', [`${set('ret3', 'src')} -g RINGFENCE-AGGREGATOR`, ...over('proven')])
-  render.chain('RINGFENCE-AGGREGATOR', over('aggregator'))
-  render.chain('RINGFENCE-ANSWERED', over('answered'))
-  render.chain('RINGFENCE-RETURN1', over('returning1'))
-  render.chain('RINGFENCE-RETURN2', over('returning2'))
-  render.chain('RINGFENCE-RETURN3', over('returning3'))
+  render.chain('RINGFENCE-PROVEN', over('proven', '-g RINGFENCE-AGGREGATOR'))
+  render.chain('RINGFENCE-AGGREGATOR', [
+    ...over('aggregator', '-j DROP', undefined, `${member('ret3')} `),
+    `${member('ret3')} -j RETURN`,
+    '-j DROP',
+  ])
+  // A little more than others have, and behind it what others have.
+  render.chain('RINGFENCE-ANSWERED', [
+    ...over('answered', '-g RINGFENCE-UNPROVEN'),
+    ...over('answeredTotal', '-g RINGFENCE-UNPROVEN', undefined, `${strict} `),
+  ])
+  // Their addresses can be forged, so under attack all of them together have an end too. The table of their ports is
+  // filled from their own addresses alone.
+  const together = [
+    ...over('returningPort', '-j DROP', undefined, `${strict} `),
+    ...over('returningTotal', '-j DROP', undefined, `${strict} `),
+  ]
+  render.chain('RINGFENCE-RETURN1', [...over('returning1'), ...together])
+  render.chain('RINGFENCE-RETURN2', [...over('returning2'), ...together])
+  render.chain('RINGFENCE-RETURN3', [...over('returning3'), ...together])
   render.chain('RINGFENCE-IGNORING', over('ignoring'))
   const site = (name: 'unknownSite' | 'strictSite') => (family === 6 ? over(name, '-j DROP', 'fillable') : [])
   render.chain('RINGFENCE-UNKNOWN', [
     ...over('unknownSource', '-j DROP', 'fillable'),
-    // Counts in peace what will decide under attack, or the switch would give every bot a fresh bucket. Behind the limit
-    // of the source, so that one source with many ports does not fill it.
-    ...render.shadow('strictPort'),
     ...site('unknownSite'),
     ...over('unknownPrefix', '-j DROP', 'fillable'),
     ...over('unknownTotal'),
   ])
+  // Tables of its own: those of peace are full of forged sources by the time of the switch, and whoever sends one packet
+  // under each address must not keep the phones out that come twice.
   render.chain('RINGFENCE-STRICT', [
-    ...over('strictPort', '-j DROP', 'fillable'),
     ...over('strictSource', '-j DROP', 'fillable'),
     ...site('strictSite'),
+    ...over('strictPort', '-j DROP', 'fillable'),
     ...over('strictPrefix', '-j DROP', 'fillable'),
     ...over('strictTotal'),
   ])

@@ -8,6 +8,7 @@ import {
   OPENING_METHODS,
   REGISTER,
   RESPONSE,
+  startsFragmentWith,
   startsWith,
   stun,
   tiny,
@@ -20,6 +21,7 @@ import {
 export function renderUdp(render: ChainRenderer): void {
   const { set, over, family, input } = render
   const { traffic, limits, sizes } = input
+  const returning = (['ret3', 'ret2', 'ret1'] as const).map((purpose) => set(purpose, 'src'))
   const fewEnough = renderLimit(listingTable(sizes, limits), { family, buckets: 1, side: 'upto' })
   const limited = (name: 'sip' | 'calls') =>
     limits.sip.enforced
@@ -31,13 +33,17 @@ export function renderUdp(render: ChainRenderer): void {
   render.chain('RINGFENCE-UDP', [
     `${set('allow', 'src')} -g RINGFENCE-ALLOWED`,
     `${set('deny', 'src')} -j DROP`,
-    `${set('gw', 'src')} -g RINGFENCE-GATEWAY`,
+    ...(input.gateways.length === 0 ? [] : [`${set('gw', 'src')} -g RINGFENCE-GATEWAY`]),
     // The most frequent one under attack is found first. A goto: what comes back must not fall through.
     ...startsWith(REGISTER, family).map((match) => `${match} -g RINGFENCE-REGISTER`),
     ...startsWith(RESPONSE, family).map((match) => `${match} -g RINGFENCE-RESPONSE`),
     ...startsWith([...OPENING_METHODS, ...CALL_METHODS], family).map((match) => `${match} -g RINGFENCE-SIP`),
     `${tiny(family)} -g RINGFENCE-KEEPALIVE`,
     `${stun(family)} -g RINGFENCE-KEEPALIVE`,
+    ...startsFragmentWith(RESPONSE, family).map((match) => `${match} -g RINGFENCE-RESPONSE`),
+    ...startsFragmentWith([...OPENING_METHODS, ...CALL_METHODS], family).map(
+      (match) => `${match} -g RINGFENCE-SIP`,
+    ),
     '-g RINGFENCE-REGISTER',
   ])
   render.chain('RINGFENCE-ALLOWED', [...over('allowed')])
@@ -49,6 +55,10 @@ export function renderUdp(render: ChainRenderer): void {
     ),
     `${tiny(family)} -g RINGFENCE-TRUNK`,
     `${stun(family)} -g RINGFENCE-TRUNK`,
+    ...startsFragmentWith(INVITE, family).map((match) => `${match} -g RINGFENCE-CPS`),
+    ...startsFragmentWith([...RESPONSE, ...OPENING_METHODS, ...CALL_METHODS], family).map(
+      (match) => `${match} -g RINGFENCE-TRUNK`,
+    ),
     '-g RINGFENCE-CPS',
   ])
   render.chain('RINGFENCE-CPS', gateways.length === 0 ? [] : render.gatewayRules(gateways))
@@ -66,11 +76,14 @@ export function renderUdp(render: ChainRenderer): void {
     `${set('pvn', 'src,src')} -g RINGFENCE-KNOWN`,
     `${set('sip', 'src')} -j DROP`,
     `${set('asked', 'src')} -g RINGFENCE-PEER`,
+    ...returning.map((match) => `${match} -g RINGFENCE-RETURNSIP`),
     // A flood of INVITEs from behind the same address must not cost the others their BYEs.
     ...startsWith(CALL_METHODS, family).map((match) => `${match} -g RINGFENCE-CALLS`),
     ...limited('sip'),
   ])
   render.chain('RINGFENCE-CALLS', limited('calls'))
+  // Not the tables of unknown sources, which are full when it matters.
+  render.chain('RINGFENCE-RETURNSIP', over('returningSip', '-g RINGFENCE-OVER'))
   render.chain('RINGFENCE-KNOWN', over('known'))
   render.chain(
     'RINGFENCE-PEER',
@@ -85,6 +98,7 @@ export function renderUdp(render: ChainRenderer): void {
   render.chain('RINGFENCE-KEEPALIVE', [
     `${set('pvn', 'src,src')} -g RINGFENCE-KNOWN`,
     `${set('sip', 'src')} -j DROP`,
+    ...returning.map((match) => `${match} -g RINGFENCE-RETURNSIP`),
     ...over('keepalive', '-j DROP', 'fillable'),
     '-g RINGFENCE-REST',
   ])

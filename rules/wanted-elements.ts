@@ -13,8 +13,9 @@ import {
   type Until,
   untilOf,
 } from './elements.ts'
-import { findDifference } from './find-difference.ts'
+import { type Difference, findDifference, pairUp } from './find-difference.ts'
 
+const NO_MEMBERS: readonly Member[] = []
 const STANDS = Number.POSITIVE_INFINITY
 
 /**
@@ -50,23 +51,19 @@ export class WantedElements {
     const touched = new Set<ElementKey>()
     const before = this.#state
     const destinations = state.traffic.destinations === 'local' ? [] : state.traffic.destinations
-    const samePrefix = (a: Prefix, b: Prefix) => a === b
     const stands = () => STANDS
-    this.#exchange(before.allow, state.allow, samePrefix, keysOfAllowed, stands, touched)
-    this.#exchange(this.#destinations, destinations, samePrefix, keysOfDestination, stands, touched)
-    this.#exchange(before.gateways, state.gateways, isSameGateway, keysOfGateway, stands, touched)
-    this.#exchange(before.blocks, state.blocks, isSameBlock, (block) => [keyOfBlock(block)], untilOf, touched)
-    this.#exchange(
-      before.suspensions,
-      state.suspensions,
-      isSameSuspension,
-      (suspension) => [keyOfSuspension(suspension)],
-      untilOf,
-      touched,
-    )
+    this.#exchange(pairUp(before.allow, state.allow), keysOfAllowed, stands, touched)
+    this.#exchange(pairUp(this.#destinations, destinations), keysOfDestination, stands, touched)
+    const gateways = findDifference(before.gateways, state.gateways, isSameGateway)
+    this.#exchange(gateways, keysOfGateway, stands, touched)
+    const blocks = findDifference(before.blocks, state.blocks, isSameBlock)
+    this.#exchange(blocks, (block) => [keyOfBlock(block)], untilOf, touched)
+    const suspensions = findDifference(before.suspensions, state.suspensions, isSameSuspension)
+    this.#exchange(suspensions, (suspension) => [keyOfSuspension(suspension)], untilOf, touched)
     for (let i = 0; i < Math.max(before.members.length, state.members.length); i++) {
-      const [old, next] = [before.members[i] ?? [], state.members[i] ?? []]
-      this.#exchange(old, next, isSameMember, (member) => [keyOfMember(member)], untilOf, touched)
+      const [old, next] = [before.members[i] ?? NO_MEMBERS, state.members[i] ?? NO_MEMBERS]
+      const members = findDifference(old, next, isSameMember)
+      this.#exchange(members, (member) => [keyOfMember(member)], untilOf, touched)
     }
     if (before.strictUntil !== state.strictUntil) {
       for (const key of STRICT_KEYS) {
@@ -79,15 +76,12 @@ export class WantedElements {
     return touched
   }
 
-  #exchange<T extends object | string>(
-    before: readonly T[],
-    after: readonly T[],
-    isSame: (a: T, b: T) => boolean,
+  #exchange<T>(
+    { removed, added }: Difference<T>,
     keysOf: (item: T) => readonly ElementKey[],
     endOf: (item: T) => Until,
     touched: Set<ElementKey>,
   ): void {
-    const { removed, added } = findDifference(before, after, isSame)
     // In this order what is renewed keeps its place, and whoever goes through the elements meets it once.
     for (const item of added) for (const key of keysOf(item)) this.#add(key, endOf(item), touched)
     for (const item of removed) for (const key of keysOf(item)) this.#remove(key, endOf(item), touched)
@@ -116,7 +110,7 @@ function latest(ends: Until | readonly Until[]): Until {
   return typeof ends === 'object' ? Math.max(...ends) : ends
 }
 
-export function isSameBlock(a: Block, b: Block): boolean {
+function isSameBlock(a: Block, b: Block): boolean {
   return (
     a === b ||
     (a.target === b.target && a.scope === b.scope && a.sparesProven === b.sparesProven && a.until === b.until)

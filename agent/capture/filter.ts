@@ -7,8 +7,11 @@ export interface CapturePorts {
 /** `plain` for links that know no VLAN tags (tun, PPP, WireGuard): libpcap refuses `vlan` there. */
 export type TagHandling = 'tagged' | 'plain'
 
-/** Which way frames go; libpcap knows it of a live capture only. */
-export type FrameDirection = 'all' | 'inbound' | 'outbound'
+/**
+ * Which way frames go; libpcap knows it of a live capture only. `outside-in`: requests that come in and answers that go
+ * out, as on a host or a gateway; what comes in and begins as an answer does is a forgery, or nobody's business.
+ */
+export type FrameDirection = 'all' | 'inbound' | 'outbound' | 'outside-in'
 
 /**
  * What may stand between an IPv6 header and the ports: hop-by-hop, routing, fragment, authentication, destination
@@ -27,17 +30,33 @@ export function captureFilter(
   tags: TagHandling = 'tagged',
   frames: FrameDirection = 'all',
 ): string {
-  const packet = packetFilter(ports)
+  const packet = frames === 'outside-in' ? outsideIn(ports) : packetFilter(ports)
   // `vlan` moves the offsets of all that is written after it, so each form has to come before the next tag.
   const either =
     tags === 'plain' ? packet : `(${packet}) or (vlan and ((${packet}) or (vlan and (${packet}))))`
-  return frames === 'all' ? either : `${frames} and (${either})`
+  return frames === 'inbound' || frames === 'outbound' ? `${frames} and (${either})` : either
 }
 
-function packetFilter({ udpPorts, tcpPorts }: CapturePorts): string {
+/**
+ * The direction is asked for within each form of tag, since `vlan` moves the offsets of what is written after it.
+ * A phone may send from a port that SIP is read on, so ports alone do not tell a forged answer from a request.
+ * A datagram of less than four bytes is let go too: BPF rejects what it cannot look into.
+ */
+function outsideIn(ports: CapturePorts): string {
+  const answer = `(udp[8:4] = ${SIP_SLASH}) or (ip6 and ip6[6] = 17 and ip6[48:4] = ${SIP_SLASH})`
+  return `(inbound and (${packetFilter(ports, 'dst port')}) and not (${answer})) or (outbound and (${packetFilter(ports, 'src port')}))`
+}
+
+/** "SIP/", which every answer over UDP begins with; the reader of a live capture believes no others. */
+const SIP_SLASH = '0x5349502f'
+
+function packetFilter(
+  { udpPorts, tcpPorts }: CapturePorts,
+  end: 'port' | 'src port' | 'dst port' = 'port',
+): string {
   const parts = [
-    ...udpPorts.map((port) => `udp port ${checked(port)}`),
-    ...tcpPorts.map((port) => `tcp port ${checked(port)}`),
+    ...udpPorts.map((port) => `udp ${end} ${checked(port)}`),
+    ...tcpPorts.map((port) => `tcp ${end} ${checked(port)}`),
   ]
   if (parts.length === 0) throw new RangeError('a capture needs at least one port')
   // `port` never matches the later fragments, which carry none. Fragmented TCP does not occur: it segments itself.

@@ -25,7 +25,10 @@ export interface KernelStatistics {
 
 export interface LiveCaptureOptions {
   readonly interface: string
-  /** `inbound`: those that come in there; `outbound`: those that this host sends there. Default: all. */
+  /**
+   * `inbound`: those that come in there; `outbound`: those that this host sends there. Default: all, that is what comes
+   * in to the ports and goes out from them.
+   */
   readonly frames?: FrameDirection
   readonly ports: CapturePorts
   readonly engine: 'auto' | CaptureEngine
@@ -107,7 +110,7 @@ export class LiveCapture {
     const { launcher = [], childScript } = this.#options
     const command = engineCommand(engine, {
       interface: this.#options.interface,
-      filter: captureFilter(this.#options.ports, this.#tags, this.#options.frames),
+      filter: captureFilter(this.#options.ports, this.#tags, directionOf(this.#options)),
       snapLength: this.#options.snapLength ?? SNAP_LENGTH,
       bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,
       childScript,
@@ -172,6 +175,15 @@ export class LiveCapture {
     this.#options.onState?.(state)
   }
 }
+
+/** What the loopback interface carries libpcap shows once, as coming in; nobody outside can send there. */
+function directionOf({ interface: device, frames = 'all', ports }: LiveCaptureOptions): FrameDirection {
+  const few = ports.udpPorts.length + ports.tcpPorts.length <= MOST_DIRECTED_PORTS
+  return frames === 'outside-in' && (device === 'lo' || !few) ? 'all' : frames
+}
+
+/** With more the filter has over 4,096 instructions: the kernel refuses it, and libpcap itself knows no directions. */
+const MOST_DIRECTED_PORTS = 80
 
 /** libpcap's words for an interface that is down, gone, or went while capturing. */
 function isAboutInterface(detail: string): boolean {

@@ -24,7 +24,7 @@ const BUCKETS = { least: 65_536, most: 1_048_576 }
 const SEEN = { least: 100_000, most: 2_000_000 }
 
 /** Connections of one source at once, where they are counted without being asked for. */
-const MOST_CONNECTIONS = 100
+const MOST_CONNECTIONS = 500
 
 /** The table sizes that a configuration means on a host with so much memory. */
 export function tableSizes({ elements, buckets, seen }: KernelSettings, memoryBytes: number): TableSizes {

@@ -178,6 +178,7 @@ function finish(read: z.output<typeof CONFIG_SCHEMA>): Config {
     limits: {
       ...limits,
       strict: { ...limits.strict, port: aSecond(limits.strict.port) },
+      answered: aSecond(limits.answered),
       ignoring: aSecond(limits.ignoring),
     },
     gateways: read.gateways.map(gatewayOf),

@@ -169,7 +169,7 @@ export const CONFIG_SCHEMA = section({
       total: section(rate(1_500, 1_500, { most: FASTEST })),
     }),
     proven: section(rate(10, 50)),
-    answered: section(rate(5, 10)),
+    answered: section(slowRate(12, 6)),
     returning: section(rate(5, 20)),
     ignoring: section(slowRate(6, 2)),
     sip: section({ ...rate(20, 50), enforce: flag().default(false) }),

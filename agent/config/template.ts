@@ -66,10 +66,10 @@ limits:
   proven:
     perSecond: 10
     burst: 50
-  # One address and port that answered a challenge within the last minute.
+  # One address and port that answered a challenge within the last minute, beside what it has as an unknown one.
   answered:
-    perSecond: 5
-    burst: 10
+    perMinute: 12
+    burst: 6
   # One address that somebody registered from within a week. With over 5 accounts behind it 4 times as much, with
   # over 50 accounts 20 times.
   returning:
@@ -102,11 +102,14 @@ limits:
       perSecond: 50
       burst: 100
     # How many may stand at once of one source: a number, or none. Counting them switches the kernel's connection
-    # tracking on for everything on this host, every RTP stream included; so auto counts (100) only where something
+    # tracking on for everything on this host, every RTP stream included; so auto counts (500) only where something
     # else uses connection tracking already.
     most: auto
 
 # Trunks, limited by calls a second (INVITE and REGISTER together) and by nothing that unknown sources can fill.
+# All prefixes of a gateway share its cps, but IPv4 and IPv6 are counted apart: each family has the whole cps.
+# Every INVITE counts: a call that is challenged for a password counts twice, and a re-INVITE (hold, session timer)
+# once more. So set the cps higher than the calls a second that the softswitch shows.
 # VOS3000: CPS limit of a mapping gateway
 #   - { name: carrier-1, prefixes: [198.51.100.0/28], profile: wholesale }
 #   - { name: office, prefixes: [203.0.113.7, '2001:db8:7::/64'], cps: 30, burst: 60 }

@@ -153,7 +153,7 @@ export class AgentControlPlane implements ControlPlane {
   }
 
   trace(packet: TraceOrder): Promise<TraceView> {
-    return traceImagined(packet, this.#o)
+    return traceImagined(packet, { ...this.#o, notice: this.#questions.notInForce })
   }
 
   accounts(): Promise<readonly AccountView[]> {

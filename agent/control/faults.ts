@@ -18,33 +18,47 @@ export interface PartsHealth {
   readonly decisions: number
 }
 
-/** What is not in order, a sentence each, the worst first. */
-export function listFaults(health: PartsHealth): readonly string[] {
+/** One thing that is not in order. */
+export interface Fault {
+  /** What it is, as long as it lasts: the sentence may count on meanwhile. */
+  readonly key: string
+  readonly sentence: string
+}
+
+/** What is not in order, the worst first. */
+export function listFaults(health: PartsHealth): readonly Fault[] {
   const { rules, notInPath, sensor, registrar, journalFailures, refusedFull, decisions } = health
-  const faults: string[] = []
+  const faults: Fault[] = []
+  const add = (key: string, sentence: string) => faults.push({ key, sentence: withStop(sentence) })
   if (rules.state === 'failing' && rules.lastError) {
-    faults.push(`Rules cannot be applied: ${withStop(failureSentence(rules.lastError))}`)
+    add('failing', `Rules cannot be applied: ${failureSentence(rules.lastError)}`)
   }
-  if (rules.state === 'contested') faults.push(contestedSentence(rules, health.now))
-  if (notInPath !== null) faults.push(notInPath)
-  if (sensor.state === 'failed') faults.push(`Sensor: ${withStop(sensor.detail)}`)
-  if (registrar.state === 'failed') faults.push(`Registrar: ${withStop(registrar.detail)}`)
-  if (rules.state !== 'off') faults.push(...rules.full.map(withStop))
+  if (rules.state === 'contested') add('contested', contestedSentence(rules, health.now))
+  if (notInPath !== null) add(NOT_IN_PATH, notInPath)
+  if (sensor.state === 'failed') add('sensor', `Sensor: ${sensor.detail}`)
+  if (registrar.state === 'failed') add('registrar', `Registrar: ${registrar.detail}`)
+  if (rules.state !== 'off') {
+    // Up to the parenthesis the sentence names what is full, and then it counts.
+    for (const sentence of rules.full) add(`full: ${sentence.split(' (')[0]}`, sentence)
+  }
   if (journalFailures > 0) {
-    faults.push(`The journal could not take ${journalFailures} changes: look at the disk.`)
+    add('journal', `The journal could not take ${journalFailures} changes: look at the disk.`)
   }
   if (refusedFull > 0) {
-    faults.push(`${refusedFull} verdicts found no place among ${decisions} decisions.`)
+    add('decisions', `${refusedFull} verdicts found no place among ${decisions} decisions.`)
   }
   return faults
 }
+
+/** The key of the fault that `PathWatch` logs by itself. */
+export const NOT_IN_PATH = 'not-in-path'
 
 /** Another program keeps at our rules: what was found, and when the next repair is tried. */
 export function contestedSentence({ repairs }: RulesStatus, now: EpochMilliseconds): string {
   const found = repairs.last === null ? '' : ` (${repairs.last})`
   const wait = Math.max(0, Math.ceil(((repairs.contestedUntil ?? now) - now) / 1_000))
   const next = wait > 0 ? `the next repair is tried in ${wait} s` : 'the next repair is tried now'
-  return `Another program keeps changing the rules${found}: ${next}. Find it, or have it leave the table raw alone.`
+  return `Another program keeps changing the rules${found}: ${next}, and \`ringfence on\` repairs at once. Find it, or have it leave the table raw alone.`
 }
 
 function withStop(sentence: string): string {

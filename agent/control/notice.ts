@@ -8,21 +8,25 @@ export interface Force {
 }
 
 /** What has to be said with an order that was taken while the kernel drops nothing; null where it does. */
-export function noticeOf({ mode, isOff, rules }: Force): string | null {
-  if (mode === 'observe') {
-    return 'noted; nothing is dropped while the configuration says mode: observe'
-  }
-  if (isOff) return 'noted; nothing is dropped while the rules are off: `ringfence on` puts them back'
+export function noticeOf(force: Force): string | null {
+  const why = whyNotInForce(force)
+  return why === null ? null : `noted; ${why}`
+}
+
+/** Why the kernel may not do what the rules say; null where it does. */
+export function whyNotInForce({ mode, isOff, rules }: Force): string | null {
+  if (mode === 'observe') return 'nothing is dropped while the configuration says mode: observe'
+  if (isOff) return 'nothing is dropped while the rules are off: `ringfence on` puts them back'
   switch (rules.state) {
     case 'applied':
     case 'pending':
       return null
     case 'off':
-      return 'noted; nothing is dropped yet: no rules were applied so far'
+      return 'nothing is dropped yet: no rules were applied so far'
     case 'contested':
-      return `noted; another program keeps changing our rules, and the kernel may not hold this: \`ringfence status\` says what was found`
+      return 'another program keeps changing our rules, and the kernel may not hold this: `ringfence status` says what was found'
     case 'failing':
-      return `noted; the kernel does not take the rules at the moment, and it is tried again: ${failureSentence(rules.lastError)}`
+      return `the kernel does not take the rules at the moment, and it is tried again: ${failureSentence(rules.lastError)}`
   }
 }
 

@@ -42,7 +42,10 @@ export class PathWatch {
           : 'No rules stand that packets could pass.',
       )
     } else {
-      this.#log.warn({ registers, since: aroundSince }, this.alarm ?? 'Not in the path.')
+      this.#log.warn(
+        { registers, since: new Date(aroundSince).toISOString() },
+        this.alarm ?? 'Not in the path.',
+      )
     }
   }
 }

@@ -1,11 +1,13 @@
 import type { LiveSnapshot, RatePoint } from '../../dashboard/api/control-plane.ts'
-import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
 import type { SensorSummary } from '../sensor/messages.ts'
 
 const HISTORY_POINTS = 600
 /** A block or so many drops a second within this time: an attack goes on. */
 const ATTACK_MEMORY: Milliseconds = 30_000
 const ATTACK_DROPS_A_SECOND = 50
+/** After so long without any of that, the sentence says that the attack is over. */
+const ATTACK_PAUSE: Milliseconds = 5_000
 /** So many REGISTERs a second, of which so few lead to a success, are an attack too, from however many sources. */
 const ATTACK_REGISTERS_A_SECOND = 500
 const ATTACK_SUCCESS_SHARE = 0.05
@@ -60,7 +62,19 @@ export class Picture {
   }
 
   underAttack(now: EpochMilliseconds): boolean {
-    return now - Math.max(this.#lastBlockVerdict, this.#lastDropping, this.#lastUnanswered) < ATTACK_MEMORY
+    return now - this.#lastSign < ATTACK_MEMORY
+  }
+
+  /** When an attack was last seen to go on. */
+  get #lastSign(): EpochMilliseconds {
+    return Math.max(this.#lastBlockVerdict, this.#lastDropping, this.#lastUnanswered)
+  }
+
+  /** For how many seconds an attack seems over; undefined while it goes on. Counters are not read every second. */
+  #overFor(now: EpochMilliseconds): Seconds | undefined {
+    const pause = now - this.#lastSign
+    if (pause < ATTACK_PAUSE || this.#droppedPerSecond >= ATTACK_DROPS_A_SECOND) return undefined
+    return Math.floor(pause / 1_000)
   }
 
   /** The state and its sentence, from what is known of the parts. */
@@ -82,13 +96,16 @@ export class Picture {
     if (parts.faults.length > 0)
       return { state: 'degraded', sentence: `Not in order: ${parts.faults.join(' ')}` }
     const attack = this.underAttack(now)
+    const over = this.#overFor(now)
     if (parts.mode === 'observe') {
-      const what = attack ? 'an attack goes on' : 'quiet'
+      const goesOn = over === undefined ? 'an attack goes on' : `an attack ended ${over} s ago`
+      const what = attack ? goesOn : 'quiet'
       return { state: 'observing', sentence: `Observing only, ${what}: ${rate}, ${stands} if enforced.` }
     }
     if (attack) {
       const drops = `the kernel drops ${count(this.#droppedPerSecond)} packets a second`
-      return { state: 'attack', sentence: `Under attack: ${rate}, ${drops}, ${stands}.` }
+      const what = over === undefined ? 'Under attack' : `An attack ended ${over} s ago`
+      return { state: 'attack', sentence: `${what}: ${rate}, ${drops}, ${stands}.` }
     }
     return { state: 'peace', sentence: `Quiet: ${rate}, ${stands}.` }
   }

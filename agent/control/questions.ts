@@ -10,9 +10,10 @@ import type { TrialView } from '../../dashboard/api/what-if.ts'
 import { type Address, showPrefix } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { Decision } from '../journal/entries.ts'
-import { listFaults } from './faults.ts'
+import { FaultWatch } from './fault-watch.ts'
+import { type Fault, listFaults, NOT_IN_PATH } from './faults.ts'
 import { CounterReader } from './kernel-counters.ts'
-import { failureSentence } from './notice.ts'
+import { failureSentence, whyNotInForce } from './notice.ts'
 import type { DaemonParts } from './parts.ts'
 import { PathWatch } from './path-watch.ts'
 import { tellStory } from './source-story.ts'
@@ -32,10 +33,12 @@ export class Questions {
   readonly #o: QuestionsOptions
   readonly #counters: CounterReader
   readonly pathWatch: PathWatch
+  readonly #faultWatch: FaultWatch
 
   constructor(options: QuestionsOptions) {
     this.#o = options
     this.pathWatch = new PathWatch({ log: options.log, protect: () => options.config().protect })
+    this.#faultWatch = new FaultWatch(options)
     this.#counters = new CounterReader({
       engine: options.engine,
       clock: options.clock,
@@ -132,7 +135,19 @@ export class Questions {
 
   async explain(text: string): Promise<SourceStory> {
     const address = readAddress(text) as Address
-    return tellStory(address, { ...this.#o, drops: (await this.#counters.refreshed())?.drops })
+    const read = await this.#counters.refreshed()
+    return tellStory(address, {
+      ...this.#o,
+      drops: read?.drops,
+      overSipLimit: read?.value.wouldLimit ?? [],
+      notice: this.notInForce,
+    })
+  }
+
+  /** Why the kernel may not do what the rules say; null where it does. */
+  get notInForce(): string | null {
+    const { mode } = this.#o.config()
+    return whyNotInForce({ mode, isOff: this.#o.isOff(), rules: this.#o.engine.status() })
   }
 
   snapshot(): LiveSnapshot {
@@ -156,6 +171,8 @@ export class Questions {
   /** Reads the kernel's counters unless that was done a moment ago. */
   async refreshCounters(): Promise<void> {
     await this.#counters.refreshed()
+    const faults = this.#faults(this.#o.clock())
+    this.#faultWatch.saw(faults.filter(({ key }) => key !== NOT_IN_PATH))
   }
 
   /** Whether there are rules in the kernel that packets should pass. */
@@ -166,8 +183,15 @@ export class Questions {
   }
 
   #state(now: EpochMilliseconds): Pick<LiveSnapshot, 'state' | 'sentence'> {
-    const { engine, sensor, registrar, decisions, picture, config } = this.#o
-    const faults = listFaults({
+    const { decisions, picture, config } = this.#o
+    const faults = this.#faults(now).map(({ sentence }) => sentence)
+    const parts = { mode: config().mode, off: this.#o.isOff(), faults, ...decisions.counts }
+    return picture.state(now, parts)
+  }
+
+  #faults(now: EpochMilliseconds): readonly Fault[] {
+    const { engine, sensor, registrar, decisions } = this.#o
+    return listFaults({
       now,
       rules: engine.status(),
       notInPath: this.pathWatch.alarm,
@@ -177,8 +201,6 @@ export class Questions {
       refusedFull: decisions.refusedFull,
       decisions: decisions.size,
     })
-    const parts = { mode: config().mode, off: this.#o.isOff(), faults, ...decisions.counts }
-    return picture.state(now, parts)
   }
 }
 

@@ -42,7 +42,7 @@ export function laneOf(facts: {
       laneReason: `It is of the gateway ${gateway.name}: ${perSecond} calls a second, ${burst} at once.`,
     }
   }
-  return laneOfMembers(membersOf(desired, address, now)) ?? laneOfKnowledge(knowledge, now)
+  return laneOfMembers(membersOf(desired, address, now)) ?? withoutLane(knowledge, now)
 }
 
 function laneOfMembers(members: readonly Member[]): Pick<SourceStory, 'lane' | 'laneReason'> | undefined {
@@ -71,19 +71,25 @@ function laneOfMembers(members: readonly Member[]): Pick<SourceStory, 'lane' | '
   return undefined
 }
 
-/** Of what is no member: connections of TCP, and what the kernel was not told yet. */
-function laneOfKnowledge(
+/**
+ * What the kernel has in no lane is unknown to it, whatever the sensor saw: its ports were let go, or it speaks TCP,
+ * which has no lanes.
+ */
+function withoutLane(
   knowledge: SourceKnowledge | null,
   now: EpochMilliseconds,
 ): Pick<SourceStory, 'lane' | 'laneReason'> {
-  if (!knowledge) return { lane: 'unknown', laneReason: 'Nothing was seen of it lately.' }
-  if (knowledge.provenUntil > now) {
-    return { lane: 'proven', laneReason: 'It registered, and the registration still lasts.' }
-  }
+  return { lane: 'unknown', laneReason: whyUnknown(knowledge, now) }
+}
+
+function whyUnknown(knowledge: SourceKnowledge | null, now: EpochMilliseconds): string {
+  if (!knowledge) return 'Nothing was seen of it lately.'
+  const none = 'but the kernel holds none of its ports apart: it was let go for lack of room, or speaks TCP.'
+  if (knowledge.provenUntil > now) return `It registered, and the registration still lasts, ${none}`
   if (knowledge.lastOwnNonce > now - ANSWERED_FOR) {
-    return { lane: 'answered', laneReason: 'It answered a challenge of its own within the last minute.' }
+    return `It answered a challenge of its own within the last minute, ${none}`
   }
-  return { lane: 'unknown', laneReason: 'It has no registration that lasts.' }
+  return 'It has no registration that lasts.'
 }
 
 /** A walk over all members: for the one who asks about one source, some milliseconds. */

@@ -1,5 +1,6 @@
 import type { SourceStory } from '../../dashboard/api/control-plane.ts'
 import { type Address, showPrefix, sourcePrefixOf } from '../../registrar/net/address.ts'
+import type { KernelCounters } from '../../rules/status.ts'
 import type { DaemonParts } from './parts.ts'
 import { laneOf } from './source-lane.ts'
 import { type DropIndex, decisionView, verdictView } from './views.ts'
@@ -11,12 +12,16 @@ export async function tellStory(
   address: Address,
   parts: Pick<DaemonParts, 'clock' | 'decisions' | 'desired' | 'explainSource' | 'journal'> & {
     readonly drops: DropIndex | undefined
+    readonly overSipLimit: KernelCounters['wouldLimit']
+    readonly sipEnforced: () => boolean
+    readonly notice: string | null
   },
 ): Promise<SourceStory> {
-  const { clock, decisions, desired, explainSource, journal, drops } = parts
+  const { clock, decisions, desired, explainSource, journal, drops, notice } = parts
   const knowledge = await explainSource(address)
   const now = clock()
   const source = sourcePrefixOf(address)
+  const over = parts.overSipLimit.find((entry) => entry.source === source)
   const standing = decisions.about(address)
   const standingIds = new Set(standing.map(({ id }) => id))
   const past = journal.decisionsOf(address, { limit: STORY_ENTRIES }).filter(({ id }) => !standingIds.has(id))
@@ -31,6 +36,9 @@ export async function tellStory(
       knowledge,
       now,
     }),
+    notice,
+    // What the notice says counts here too: where nothing is dropped, nobody is limited.
+    overSipLimit: over ? { packets: over.packets, limited: notice === null && parts.sipEnforced() } : null,
     firstSeen: knowledge?.firstSeen ?? null,
     lastSeen: knowledge?.lastSeen ?? null,
     registers: knowledge?.registers ?? 0,

@@ -15,8 +15,9 @@ const LARGEST_PAYLOAD = 65_507
 /** What the rules that stand now would do with an imaginary packet. Refuses a packet that cannot be. */
 export async function traceImagined(
   order: TraceOrder,
-  { clock, desired, heldByKernel }: Pick<DaemonParts, 'clock' | 'desired' | 'heldByKernel'>,
+  parts: Pick<DaemonParts, 'clock' | 'desired' | 'heldByKernel'> & { readonly notice: string | null },
 ): Promise<TraceView> {
+  const { clock, desired, heldByKernel, notice } = parts
   const state = desired()
   const source = readSource(order.source)
   try {
@@ -36,6 +37,7 @@ export async function traceImagined(
       packet: sayPacket(packet, order),
       verdict,
       says,
+      notice,
       lane,
       rule,
       steps,

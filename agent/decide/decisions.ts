@@ -16,6 +16,9 @@ import { type Journal, JournalError } from '../journal/journal.ts'
 import { KernelItems, OPERATOR } from './kernel-items.ts'
 import { Spared, type SparedFrom, type SparedLists } from './spared.ts'
 
+/** Who ended a decision that made room: what the journal says of it. */
+const DISPLACED = 'displaced by a verdict of grade path'
+
 /** One standing decision, with what the kernel should hold for it. */
 interface Standing extends Timed {
   decision: Decision
@@ -46,10 +49,14 @@ export type Decided =
 export class Decisions {
   /** Verdicts that found no place. */
   refusedFull = 0
+  /** Decisions of grade packet that had to go before their time, for a verdict of grade path. */
+  displaced = 0
   /** Changes that the journal could not take: they stand, but do not outlive a restart. */
   journalFailures = 0
   readonly #options: DecisionsOptions
   readonly #standing = new Map<string, Standing>()
+  /** Those of verdicts of grade packet, the oldest first. */
+  readonly #displaceable = new Set<Standing>()
   readonly #wheel = new ExpiryWheel<Standing>()
   readonly #kernel = new KernelItems()
   #capacity: number
@@ -159,7 +166,7 @@ export class Decisions {
       this.#options.onChange('soon')
       return { kind: 'extended', decision: extended }
     }
-    if (this.#standing.size >= this.#capacity) {
+    if (this.#standing.size >= this.#capacity && !(verdict.grade === 'path' && this.#displace())) {
       this.refusedFull++
       return { kind: 'none', why: 'full' }
     }
@@ -177,6 +184,20 @@ export class Decisions {
     })
     this.#options.onChange('soon')
     return { kind: 'made', decision }
+  }
+
+  /**
+   * Forged floods make as many decisions as there are addresses: those must not keep the place from somebody who is
+   * known to be there. Says whether a place is free now.
+   */
+  #displace(): boolean {
+    const [oldest] = this.#displaceable
+    if (oldest === undefined) return false
+    const { id } = oldest.decision
+    this.#write(() => this.#options.journal.endDecision(id, { at: this.#options.clock(), by: DISPLACED }))
+    this.#delete(oldest)
+    this.displaced++
+    return this.#standing.size < this.#capacity
   }
 
   /**
@@ -286,6 +307,8 @@ export class Decisions {
       this.#standing.set(key, standing)
       if (decision.kind === 'block') this.#blockCount++
     }
+    if (decision.grade === 'packet') this.#displaceable.add(standing)
+    else this.#displaceable.delete(standing)
     if (decision.until === null) this.#wheel.drop(standing)
     else this.#wheel.note(standing, decision.until)
     this.#kernel.put(decision)
@@ -295,6 +318,7 @@ export class Decisions {
     const { decision } = standing
     this.#wheel.drop(standing)
     this.#standing.delete(keyOf(decision))
+    this.#displaceable.delete(standing)
     if (decision.kind === 'block') this.#blockCount--
     this.#kernel.delete(decision)
   }

@@ -29,6 +29,8 @@ interface IpContext {
   end: number
   /** Whether the capture cut the packet short. */
   cut: boolean
+  /** No fragment and no IPv6 extension header so far. */
+  plain: boolean
   ipHeaders: number
   source: Address
   destination: Address
@@ -40,6 +42,7 @@ const context: IpContext = {
   bytes: NO_BYTES,
   end: 0,
   cut: false,
+  plain: true,
   ipHeaders: 0,
   source: '0.0.0.0' as Address,
   destination: '0.0.0.0' as Address,
@@ -51,6 +54,7 @@ export function decodeIp(frame: Frame, offset: number, fragments: IpFragments): 
   context.bytes = frame.bytes
   context.end = frame.bytes.length
   context.cut = false
+  context.plain = true
   context.ipHeaders = 0
   const decoded = decodeIpHeader(context, offset, fragments)
   context.bytes = NO_BYTES
@@ -117,6 +121,7 @@ function decodeExtensions(ip: IpContext, first: number, start: number, fragments
   let offset = start
   for (let count = 0; count < MAX_EXTENSION_HEADERS; count++) {
     if (!isExtension(header)) return decodePayload(ip, header, offset, fragments)
+    ip.plain = false
     if (offset + 8 > ip.end) return UNDECODED.truncated
     const next = bytes[offset]!
     if (header === PROTOCOL_FRAGMENT) {
@@ -196,6 +201,7 @@ function decodeFragment(
     bytes: ip.bytes.subarray(offset, ip.end),
   })
   if (whole === undefined) return FRAGMENT_HELD
+  ip.plain = false
   ip.bytes = whole.bytes
   ip.end = whole.bytes.length
   return header.family === 4

@@ -8,6 +8,7 @@ export interface IpPayload {
   readonly bytes: Buffer
   readonly end: number
   readonly cut: boolean
+  readonly plain: boolean
   readonly source: Address
   readonly destination: Address
 }
@@ -36,6 +37,7 @@ export function decodeUdp(ip: IpPayload, offset: number): Decoded {
     destinationPort: bytes.readUInt16BE(offset + 2),
     payload: bytes.subarray(offset + 8, end),
     truncated,
+    plain: ip.plain,
   }
 }
 
@@ -57,6 +59,7 @@ export function decodeTcp(ip: IpPayload, offset: number): Decoded {
     destinationPort: bytes.readUInt16BE(offset + 2),
     payload: bytes.subarray(payload, ip.end),
     truncated: ip.cut,
+    plain: ip.plain,
     sequence: bytes.readUInt32BE(offset + 4),
     syn: (flags & 0x02) !== 0,
     fin: (flags & 0x01) !== 0,

@@ -17,6 +17,8 @@ export interface UdpDatagram extends Flow {
   readonly payload: Buffer
   /** Whether the capture cut the payload short. */
   readonly truncated: boolean
+  /** One packet without IPv6 extension headers, so that a capture's filter could see its ports and its payload. */
+  readonly plain: boolean
 }
 
 export interface TcpSegment extends Flow {
@@ -24,6 +26,8 @@ export interface TcpSegment extends Flow {
   readonly time: EpochMilliseconds
   readonly payload: Buffer
   readonly truncated: boolean
+  /** As of a datagram. */
+  readonly plain: boolean
   readonly sequence: number
   readonly syn: boolean
   readonly fin: boolean

@@ -1,6 +1,7 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
 import { type Address, type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
+import { ownCopy } from '../observe/own-copy.ts'
 import type { DistinctCount } from './distinct-count.ts'
 import { SlidingCount } from './sliding-count.ts'
 
@@ -27,6 +28,8 @@ export interface SourceRecord {
   lastOwnNonce: EpochMilliseconds
   /** When it last used any nonce that was sent to it, shared or not. */
   lastChallengeAnswered: EpochMilliseconds
+  /** It had a success over a challenge that was sent to it, or was known before a restart. */
+  vouched: boolean
   /** Some success of this source still lasts until then (granted Expires), or it was known before a restart. */
   provenUntil: EpochMilliseconds
   /** When the count last rose over the flood threshold; 0 while it is under. */
@@ -109,6 +112,7 @@ export class SourceTable {
     this.#lastAddress = undefined
     const record = this.#proven.get(source) ?? this.#begin(source, lastSuccess)
     record.lastSuccess = Math.max(record.lastSuccess, lastSuccess)
+    record.vouched = true
     this.prove(record, until)
   }
 
@@ -126,6 +130,7 @@ export class SourceTable {
       lastSuccess: NEVER,
       lastOwnNonce: NEVER,
       lastChallengeAnswered: NEVER,
+      vouched: false,
       provenUntil: 0,
       overSince: 0,
       answersWhileOver: 0,
@@ -157,6 +162,6 @@ export function remember(
 const NOBODY: ReadonlySet<string> = new Set()
 
 function including(names: ReadonlySet<string>, name: string): ReadonlySet<string> {
-  const short = name.slice(0, MOST_TEXT)
+  const short = ownCopy(name, MOST_TEXT)
   return short === '' || names.has(short) ? names : new Set([...names, short])
 }

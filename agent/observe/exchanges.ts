@@ -5,6 +5,7 @@ import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/n
 import type { SipMessage, SipRequest, SipResponse } from '../../registrar/sip/message.ts'
 import { IssuedNonces, type NonceUser } from './nonces.ts'
 import type { ExchangeOutcome, Grade, Observation, Transport } from './observation.ts'
+import { ownCopy, ownKey } from './own-copy.ts'
 import {
   type Answer,
   readAccount,
@@ -24,6 +25,8 @@ const MOST_TRANSACTIONS = 65_536
 /** Longer keys are hashed, so that a long Call-ID costs no more memory than a short one. */
 const LONGEST_KEY = 160
 const LONGEST_NAME = 128
+/** What is kept of a To header and of a user name. */
+const LONGEST_FIELD = 256
 
 interface Transaction {
   readonly startedAt: EpochMilliseconds
@@ -31,6 +34,8 @@ interface Transaction {
   readonly transport: Transport
   /** The To header: whom it speaks for is read only when an answer comes. */
   readonly to: string
+  /** What a To header says that is too long to be kept; undefined for others. */
+  readonly toAccount: string | undefined
   /** Of its credentials; empty where it has none. */
   readonly username: string
   /** Tells its credentials from others. */
@@ -38,6 +43,8 @@ interface Transaction {
   /** The nonces that its credentials use; empty for a bare REGISTER. */
   readonly nonces: readonly string[]
   readonly provesPath: boolean
+  /** As `provesPath`, or over the nonce that was sent last to this very port. */
+  readonly answersItsChallenge: boolean
   readonly removes: boolean
   ended: boolean
 }
@@ -51,6 +58,8 @@ export interface SeenMessage {
   readonly source: Source
   readonly destination: Source
   readonly message: SipMessage
+  /** Over TCP: its answers may be somebody else's, so that the handshake proves nothing. */
+  readonly maybeForged?: boolean
 }
 
 /**
@@ -92,7 +101,7 @@ export class Exchanges {
     const { source } = seen
     const answers = readAnswers(request)
     if (answers.length === 0) return new SeenRegister(seen, request, NO_ANSWER)
-    const nonces = answers.map(({ nonce }) => nonce)
+    const nonces = answers.map(({ nonce }) => ownKey(nonce))
     const answersOwnNonce = nonces.some((nonce) => this.nonces.provesPath(nonce, source.address))
     const answersChallenge = nonces.some((nonce) => this.nonces.wasIssuedTo(nonce, source.address))
     const answersSentNonce = nonces.some((nonce) => this.#sent.wasSentTo(nonce, source))
@@ -104,11 +113,12 @@ export class Exchanges {
       if (this.#transactions.get(key)?.attempt !== attempt) {
         this.#begin(key, seen, {
           to: request.first('to') ?? '',
-          username: answers[0]?.username ?? '',
+          username: ownCopy(answers[0]?.username ?? '', LONGEST_FIELD),
           client: source,
           nonces,
           attempt,
           answersOwnNonce,
+          answersSentNonce,
           removes: removesBindings(request),
         })
       }
@@ -118,23 +128,27 @@ export class Exchanges {
 
   #begin(
     key: string,
-    { time, transport }: SeenMessage,
+    { time, transport, maybeForged = false }: SeenMessage,
     of: Pick<Transaction, 'to' | 'username' | 'nonces' | 'attempt' | 'removes'> & {
       client: Source
       answersOwnNonce: boolean
+      answersSentNonce: boolean
     },
   ): Transaction {
     this.#transactions.sweep((known) => time - known.startedAt > TRANSACTION_LIFETIME)
+    // A TCP handshake needs the answers to arrive, which a forger's never do.
+    const provesPath = (transport === 'tcp' && !maybeForged) || of.answersOwnNonce
     const transaction: Transaction = {
       startedAt: time,
       source: of.client,
       transport,
-      to: of.to,
+      to: of.to.length > LONGEST_FIELD ? '' : ownCopy(of.to, LONGEST_FIELD),
+      toAccount: of.to.length > LONGEST_FIELD ? ownCopy(readAccount(of.to), LONGEST_FIELD) : undefined,
       username: of.username,
       nonces: of.nonces,
       attempt: of.attempt,
-      // A TCP handshake needs the answers to arrive, which a forger's never do.
-      provesPath: transport === 'tcp' || of.answersOwnNonce,
+      provesPath,
+      answersItsChallenge: provesPath || of.answersSentNonce,
       removes: of.removes,
       ended: false,
     }
@@ -147,7 +161,8 @@ export class Exchanges {
     if (transaction?.method !== 'REGISTER') return undefined
     const client = seen.destination
     const challenges = response.status === 401 || response.status === 407 ? readIssued(response) : []
-    for (const { nonce } of challenges) {
+    for (const challenge of challenges) {
+      const nonce = ownKey(challenge.nonce)
       this.nonces.issued(nonce, client.address, seen.time)
       this.#sent.sent(nonce, client)
     }
@@ -162,6 +177,7 @@ export class Exchanges {
         nonces: [],
         attempt: '',
         answersOwnNonce: false,
+        answersSentNonce: false,
         removes: false,
       })
     if (known.ended) return undefined
@@ -190,6 +206,7 @@ export class Exchanges {
       status: response.status,
       grade,
       withCredentials: known.nonces.length > 0,
+      answersItsChallenge: known.answersItsChallenge,
       grantedExpires,
     }
   }
@@ -217,12 +234,14 @@ export class Exchanges {
 /** With the transport: a forger's TCP segment must not lend its grade to a UDP exchange. */
 function keyOf(transport: Transport, client: Address, { callId, cseq, branch }: TransactionFields): string {
   const key = `${transport} ${client} ${cseq} ${branch} ${callId}`
-  return key.length <= LONGEST_KEY ? key : createHash('sha1').update(key).digest('base64')
+  return key.length <= LONGEST_KEY
+    ? ownCopy(key, LONGEST_KEY)
+    : createHash('sha1').update(key).digest('base64')
 }
 
 /** Whose password was tried: To names whom the binding is for, and only the credentials name who claims to be there. */
-function accountOf({ to, username }: Transaction): string {
-  const account = readAccount(to)
+function accountOf({ to, toAccount, username }: Transaction): string {
+  const account = toAccount ?? readAccount(to)
   return username === '' || account.startsWith(`${username}@`) ? account : username.slice(0, LONGEST_NAME)
 }
 

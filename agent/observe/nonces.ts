@@ -1,6 +1,7 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
 import type { Address } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import { ownCopy } from './own-copy.ts'
 
 /** Softswitches honour a nonce for minutes, phones keep one for the life of a registration. */
 const NONCE_LIFETIME: Milliseconds = 3_600_000
@@ -24,6 +25,8 @@ interface IssuedNonce {
 }
 
 /**
+ * Nonces come here as `ownKey` makes them.
+ *
  * Which nonce the softswitch sent to whom. A softswitch that was seen to give one nonce to two addresses (Kamailio
  * does, within a second) is taken to share all of its nonces: then using one proves nothing about the sender.
  */
@@ -76,5 +79,5 @@ export class IssuedNonces {
 }
 
 function userKey({ account, address }: NonceUser): string {
-  return `${address} ${account.slice(0, 128)}`
+  return `${address} ${ownCopy(account, 128)}`
 }

@@ -57,6 +57,11 @@ export interface ExchangeEnded {
   readonly grade: Grade
   /** The REGISTER carried credentials. */
   readonly withCredentials: boolean
+  /**
+   * The credentials used a nonce that the softswitch was seen to send to this address: to no other, or last to this
+   * very port. Over TCP the handshake says as much. Anything else may have been made up by somebody who never got an answer.
+   */
+  readonly answersItsChallenge: boolean
   /** For a success: the longest lifetime that the answer grants; 0 where bindings were removed. */
   readonly grantedExpires: Seconds
 }

@@ -57,10 +57,10 @@ export class Pipeline {
     const decoded = decodeFrame(frame, this.fragments)
     switch (decoded.kind) {
       case 'udp':
-        if (this.#isOurs(decoded, 'udp')) this.#datagram(decoded)
+        if (this.#isOurs(decoded, 'udp') && this.#isBelieved(decoded)) this.#datagram(decoded)
         return
       case 'tcp':
-        if (this.#isOurs(decoded, 'tcp')) this.#streams.take(decoded)
+        if (this.#isOurs(decoded, 'tcp') && this.#isBelieved(decoded)) this.#streams.take(decoded)
         return
       case 'fragment-held':
         return
@@ -121,12 +121,31 @@ export class Pipeline {
     const client = message.kind === 'request' ? source : destination
     const server = message.kind === 'request' ? destination : source
     if (!this.#isServed(client.address, server.address)) return
-    for (const observation of this.exchanges.observe(seen)) this.#options.onObservation(observation)
+    const maybeForged = seen.transport === 'tcp' && this.#mayComeIn(client.port)
+    for (const observation of this.exchanges.observe({ ...seen, maybeForged }))
+      this.#options.onObservation(observation)
   }
 
   #isServed(client: Address, server: Address): boolean {
     const { isProtected } = this.#options
     return !isProtected || (isProtected(server) && !isProtected(client))
+  }
+
+  /**
+   * Whether a live capture's filter can have told that a packet of the softswitch's went out. It lets fragments and
+   * extension headers in unseen, and knows an answer over UDP by its first bytes.
+   */
+  #isBelieved(packet: UdpDatagram | TcpSegment): boolean {
+    const { isProtected } = this.#options
+    if (!isProtected || !this.#isServed(packet.destination, packet.source)) return true
+    if (!packet.plain) return false
+    return packet.kind === 'tcp' || startsAsAnswer(packet.payload)
+  }
+
+  /** Whether the filter of a live capture lets segments to the client's port in from outside, as it does requests. */
+  #mayComeIn(clientPort: number): boolean {
+    const { isProtected, ports } = this.#options
+    return isProtected !== undefined && ports !== 'any' && ports.tcp.has(clientPort)
   }
 
   #isOurs(packet: UdpDatagram | TcpSegment, transport: Transport): boolean {
@@ -142,5 +161,10 @@ function startsWithRegister(payload: Buffer): boolean {
   return payload.length > 8 && payload.readUInt32BE(0) === REGI && payload.readUInt32BE(4) === STER
 }
 
+function startsAsAnswer(payload: Buffer): boolean {
+  return payload.length > 4 && payload.readUInt32BE(0) === SIP_SLASH
+}
+
+const SIP_SLASH = 0x5349502f
 const REGI = 0x52454749
 const STER = 0x53544552

@@ -216,7 +216,7 @@ export interface StatusSnapshot {
   readonly limits: {
     readonly register: { readonly perSecond: number; readonly burst: number }
     readonly sip: { readonly perSecond: number; readonly burst: number; readonly enforced: boolean }
-    /** Sources over the SIP limit: they would be limited if it were enforced. */
+    /** Sources over the SIP limit: they are limited while it is enforced, and would be if it were. */
     readonly sipWouldLimit: readonly { readonly address: string; readonly packets: number }[]
   }
   readonly host: { readonly cpu: number; readonly memoryUsed: number; readonly memoryTotal: number }
@@ -283,6 +283,10 @@ export interface SourceStory {
     | 'unknown'
   /** Why it is in that lane, in words. */
   readonly laneReason: string
+  /** Why the kernel may not do so now, e.g. that the rules are off; null where it does. */
+  readonly notice: string | null
+  /** Packets of its source over the SIP limit in the last ten minutes; null where it is not on that list. */
+  readonly overSipLimit: { readonly packets: number; readonly limited: boolean } | null
   readonly firstSeen: EpochMilliseconds | null
   readonly lastSeen: EpochMilliseconds | null
   readonly registers: number

@@ -100,6 +100,8 @@ export interface TraceView {
   readonly packet: string
   readonly verdict: 'pass' | 'drop' | 'not-ours'
   readonly says: string
+  /** Why the kernel may not do so now, e.g. that the rules are off; null where it does. */
+  readonly notice: string | null
   readonly lane: string
   /** The rule that decides; null where none does. */
   readonly rule: string | null

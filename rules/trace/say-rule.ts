@@ -138,12 +138,14 @@ function sayPlain(rule: Rule, { view }: Telling): string {
 const SAY_LAST: Readonly<Record<string, string>> = {
   'RINGFENCE-FIRST': 'the first packet of an unproven address and port is not served under attack',
   'RINGFENCE-OVER': 'limits.sip is enforced',
+  'RINGFENCE-AGGREGATOR': 'it is over the limit of a proven address and port, and no aggregator',
 }
 
 /** Where everything else goes. */
 const SAY_CATCH_ALL: Readonly<Record<string, string>> = {
   'RINGFENCE-REGISTER': 'it is recognised as nothing else, so it is taken for a REGISTER',
   'RINGFENCE-CPS': 'it is recognised as nothing else, so it counts like an INVITE',
+  'RINGFENCE-UNPROVEN': 'its port is not proven',
   'RINGFENCE-UNKNOWN': 'nothing is known of the source',
   'RINGFENCE-REST': 'nobody asked for it',
   'RINGFENCE-PEER': 'responses of everybody pass',

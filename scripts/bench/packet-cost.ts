@@ -16,8 +16,8 @@ import { udpFrame, writeFrames } from './udp-frames.ts'
 
 const PACKETS = 40_000
 /** Each round measures every kind in turn, so that a busy moment of the machine does not fall on one alone. */
-const ROUNDS = 4
-const RUNS_A_ROUND = 5
+const ROUNDS = 3
+const RUNS_A_ROUND = 4
 const SOURCES = 500
 const PORT = 5066
 const SERVER6 = 'fd98::1' as Address

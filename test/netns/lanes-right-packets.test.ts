@@ -24,7 +24,7 @@ for (const backend of BACKENDS) {
     /** Packets that came to our UDP chain. */
     const judged = async () =>
       (await stage.counts('RINGFENCE', family))
-        .filter(({ rule }) => rule.endsWith('-j RINGFENCE-UDP'))
+        .filter(({ rule }) => / -[jg] RINGFENCE-UDP$/.test(rule))
         .reduce((sum, { packets }) => sum + packets, 0)
     const KINDS = [REGISTER, ` ${REGISTER}`, INVITE, BYE, OK, '\r\n\r\n']
 

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
 import { Contest } from '../../rules/contest.ts'
 
-const OPTIONS = { repairs: 3, within: 100, pause: 1_000, quiet: 2_000 }
+const OPTIONS = { repairs: 3, within: 100, firstPause: 1_000, pause: 1_000, quiet: 2_000 }
 
-function contestAt(): { contest: Contest; at: (time: number) => void } {
+function contestAt(options = OPTIONS): { contest: Contest; at: (time: number) => void } {
   let now = 0
-  const contest = new Contest(() => now, OPTIONS)
+  const contest = new Contest(() => now, options)
   return {
     contest,
     at: (time) => {
@@ -52,4 +52,14 @@ test('somebody may ask for an attempt at once: one', () => {
   at(50)
   contest.tryNow()
   expect([contest.mayRepair('a'), contest.mayRepair('a'), contest.isOn]).toEqual([true, false, true])
+})
+
+test('the pauses grow, so that a firewall that is loaded often at the start is answered soon', () => {
+  const { contest, at } = contestAt({ ...OPTIONS, firstPause: 100, pause: 350 })
+  const attempts: number[] = []
+  for (let time = 0; time < 1_500; time += 10) {
+    at(time)
+    if (contest.mayRepair('a')) attempts.push(time)
+  }
+  expect(attempts).toEqual([0, 10, 20, 130, 330, 680, 1_030, 1_380])
 })

@@ -66,15 +66,16 @@ test('what is dropped has one cause', () => {
     const entered = (judged.udp === 3 ? 'udp' : '') + (judged.tcp === 3 ? 'tcp' : '')
     expect(entered).toBe(/-g RINGFENCE-(?:UDP|TCP)$/.exec(rule)?.[0].slice(-3).toLowerCase() ?? '')
   }
+  const strict = [...causes].filter(([rule]) => rule.startsWith('-A RINGFENCE-STRICT '))
+  expect([...new Set(strict.map(([, cause]) => cause))]).toEqual(['registerLimit'])
   expect(Object.fromEntries(causes)).toMatchObject({
     '-A RINGFENCE-UDP -m set --match-set rf-deny4 src -j DROP': 'blocks',
     '-A RINGFENCE-TCP -m set --match-set rf-sip4 src -j DROP': 'blocks',
     '-A RINGFENCE-REGISTER -m set --match-set rf-reg4 src -j DROP': 'blocks',
     '-A RINGFENCE-REGISTER -m set --match-set rf-susp4 src,src -j DROP': 'suspensions',
     '-A RINGFENCE-REGISTER -m set --match-set rf-susa4 src -j DROP': 'suspensions',
-    '-A RINGFENCE-PROVEN pvn -j DROP': 'registerLimit',
+    '-A RINGFENCE-RETURN1 ret1 -j DROP': 'registerLimit',
     '-A RINGFENCE-UNKNOWN src -j DROP': 'registerLimit',
-    '-A RINGFENCE-STRICT all -j DROP': 'registerLimit',
     '-A RINGFENCE-FIRST -j DROP': 'firstPackets',
     '-A RINGFENCE-OVER -j DROP': 'sipLimit',
     '-A RINGFENCE-KEEPALIVE kpa -j DROP': 'rest',

@@ -164,6 +164,23 @@ describe('very many changes in one set', () => {
   })
 })
 
+test('who waits for a decision need not wait for all that come after it', async () => {
+  await apply(DEFAULTS)
+  const write = kernel.applySets.bind(kernel)
+  let decided = 0
+  kernel.applySets = (lines) => {
+    if (decided < 100) engine.setDesired(desired({ blocks: manyBlocks(++decided) }))
+    return write(lines)
+  }
+  engine.setDesired(desired({ blocks: [block('192.0.2.1')] }))
+  await engine.settled()
+  expect(kernel.lines).toContain('add rf-sip4 192.0.2.1 timeout 0 -exist')
+  expect(decided).toBeLessThan(5)
+  expect(engine.status().state).toBe('pending')
+  for (let i = 0; engine.status().state === 'pending' && i < 200; i++) await engine.settled()
+  expect(await leftToDo(desired({ blocks: manyBlocks(100) }))).toBe(false)
+})
+
 describe('sizes', () => {
   const until = START + 600_000
   const state = desired({
@@ -313,7 +330,7 @@ describe('traffic and limits', () => {
   const slower = limits({ proven: { perSecond: 3, burst: 5 } })
   const provenRules = async () =>
     (await kernel.rules(4, 'RINGFENCE-PROVEN')).flatMap((rule) => {
-      const found = /--hashlimit-name rf-pvn4-(\d+)sec\S*.*?(-j DROP)?$/.exec(rule)
+      const found = /--hashlimit-name rf-pvn4-(\d+)sec\S*.*?( -[jg] \S+)?$/.exec(rule)
       return found ? [`${found[1]}${found[2] ? ' decides' : ' counts'}`] : []
     })
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { CONTEST } from '../../rules/contest.ts'
 import type { DesiredState } from '../../rules/desired-state.ts'
 import { RulesEngine } from '../../rules/engine.ts'
 import { KernelError } from '../../rules/kernel.ts'
@@ -24,7 +25,12 @@ beforeEach(() => {
   kernel = new FaultyKernel(Date.now)
   said = []
   const say = (_fields: unknown, sentence: string) => said.push(sentence)
-  engine = new RulesEngine({ kernel, clock: Date.now, log: { info: say, warn: say } })
+  engine = new RulesEngine({
+    kernel,
+    clock: Date.now,
+    log: { info: say, warn: say },
+    contest: { ...CONTEST, firstPause: CONTEST.pause },
+  })
 })
 afterEach(async () => {
   await engine.close()

@@ -95,7 +95,7 @@ describe.each(FAMILIES)('chains as text, IPv%d', (family) => {
     expect(then).toEqual(
       now.map((rule) =>
         rule
-          .replaceAll(/-65536 --hashlimit-htable-size 4096/g, '-131072 --hashlimit-htable-size 8192')
+          .replaceAll(/-65536 --hashlimit-htable-size 16384/g, '-131072 --hashlimit-htable-size 32768')
           .replaceAll('--hashlimit-htable-max 65536', '--hashlimit-htable-max 131072')
           // As many packets are looked at for the list as cannot fill its table.
           .replaceAll('--hashlimit-upto 582/sec', '--hashlimit-upto 1165/sec')

@@ -71,7 +71,7 @@ describe('the words', () => {
     ],
     [
       says(of('unknown'), { seen: true }, STRICT),
-      'A REGISTER from 198.51.100.99:5060 passes: nothing is known of 198.51.100.99:5060, and the strict limits are in force, and up to 6 a minute after a burst of 6 pass (an unknown source under attack: 5 a second, the unknown sources of one prefix under attack: 100 a second, all unknown sources together under attack: 1500 a second).',
+      'A REGISTER from 198.51.100.99:5060 passes: nothing is known of 198.51.100.99:5060, and the strict limits are in force, and up to 5 a second after a burst of 10 pass (an unproven address and port under attack: 6 a minute, the unknown sources of one prefix under attack: 100 a second, all unknown sources together under attack: 1500 a second).',
     ],
     [
       says(of('unknown', RESPONSE)),
@@ -112,7 +112,8 @@ describe('the words', () => {
     expect(told).toEqual([
       'RINGFENCE: it arrives on eth0 for the protected UDP port 5060',
       'RINGFENCE-UDP: it is recognised as nothing else, so it is taken for a REGISTER',
-      'RINGFENCE-REGISTER: the strict limits are in force; 198.51.100.99:5060 was not seen within 5 s',
+      'RINGFENCE-REGISTER: its port is not proven',
+      'RINGFENCE-UNPROVEN: the strict limits are in force; 198.51.100.99:5060 was not seen within 5 s',
       'RINGFENCE-FIRST: it is under the limit of first packets that can be noted: 10485 a second after a burst of 10485; 198.51.100.99:5060 is noted as seen',
       'RINGFENCE-FIRST: the first packet of an unproven address and port is not served under attack',
     ])

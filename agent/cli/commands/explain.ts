@@ -5,7 +5,7 @@ import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
 import { CliFailure, EXIT } from '../outcome.ts'
 import { readingTarget } from '../target.ts'
-import { facts, number, plain, showTime } from '../terminal.ts'
+import { count, facts, number, plain, showTime } from '../terminal.ts'
 
 export function explainCommand(deps: CliDeps): Command {
   return newCommand('explain <address>', {
@@ -28,6 +28,7 @@ function isUnheardOf(story: SourceStory): boolean {
   return (
     story.lane === 'unknown' &&
     story.firstSeen === null &&
+    story.overSipLimit === null &&
     story.decisions.length + story.verdicts.length + story.pastDecisions.length === 0
   )
 }
@@ -43,6 +44,8 @@ function storyInWords(story: SourceStory): string {
       story.source === story.address ? story.address : `${story.address}, judged as ${story.source}`,
     ],
     ['lane', `${story.lane}: ${story.laneReason}`],
+    ...(story.notice === null ? [] : [['but', story.notice] as [string, string]]),
+    ...overSipLimit(story),
     ['seen', seen],
     ['REGISTERs', `${number(story.registers)} (${number(story.registersInWindow)} in the flood window)`],
     [
@@ -58,6 +61,12 @@ function storyInWords(story: SourceStory): string {
     section('Verdicts, newest first', story.verdicts.map(verdict)),
     section('Past decisions', story.pastDecisions.map(past)),
   ].join('')
+}
+
+function overSipLimit({ overSipLimit: over }: SourceStory): [string, string][] {
+  if (over === null) return []
+  const says = over.limited ? 'it is limited' : 'it would be limited if that were enforced'
+  return [['SIP limit', `${count(over.packets, 'packet')} over it in the last ten minutes: ${says}`]]
 }
 
 function section(title: string, entries: readonly string[]): string {

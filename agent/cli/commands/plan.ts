@@ -20,7 +20,15 @@ export function planCommand(deps: CliDeps): Command {
       'ringfence plan  # the configuration file, changed and not reloaded yet',
     ],
   })
-    .addHelpText('after', '\nHere 0 means that nothing would change, and 2 also that something would.')
+    .addHelpText(
+      'after',
+      `
+Exit codes here:
+  0  nothing would change
+  1  no plan could be made, for example of a bad configuration
+  2  something would change (or the command line was wrong, as everywhere: then nothing is printed but why)
+`,
+    )
     .action(async (file: string | undefined, _options: unknown, command: Command) => {
       const session = openSession(deps, command)
       const body =

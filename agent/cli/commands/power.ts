@@ -4,7 +4,7 @@ import type { Noted } from '../../../dashboard/api/control-plane.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
 import { CliFailure, EXIT } from '../outcome.ts'
-import { plain } from '../terminal.ts'
+import { count, plain } from '../terminal.ts'
 
 export function offCommand(deps: CliDeps): Command {
   return newCommand('off', {
@@ -21,13 +21,19 @@ export function offCommand(deps: CliDeps): Command {
       answer = { removed: await deps.removeEverything() }
       after = 'no daemon is running'
     }
-    session.show(answer, ({ removed }) => {
-      const names = removed.map((name) => `  ${plain(name)}\n`).join('')
-      const what =
-        removed.length === 0 ? 'nothing of Ringfence was in the kernel' : 'removed from the kernel:'
-      return `${what}\n${names}${after}\n`
-    })
+    session.show(answer, ({ removed }) => `${sayRemoved(removed)}\n${after}\n`)
   })
+}
+
+/** The names are some hundred, and for a program: `--json` has them. */
+function sayRemoved(removed: readonly string[]): string {
+  if (removed.length === 0) return 'nothing of Ringfence was in the kernel'
+  const sets = removed.filter((name) => name.startsWith('rf-')).length
+  const parts = [
+    ...(removed.length > sets ? [count(removed.length - sets, 'chain')] : []),
+    ...(sets > 0 ? [count(sets, 'set')] : []),
+  ]
+  return `removed from the kernel: ${parts.join(' and ')} (\`--json\` names them)`
 }
 
 export function onCommand(deps: CliDeps): Command {

@@ -9,7 +9,7 @@ const MOST_LISTED = 10
 
 export function statusCommand(deps: CliDeps): Command {
   return newCommand('status', {
-    says: 'how the host, the sensor, the rules and the lanes are, and who the SIP limit would limit',
+    says: 'how the host, the sensor, the rules and the lanes are, and who the SIP limit limits, or would',
     examples: ['ringfence status', 'ringfence status --json | jq .rules.state'],
   }).action(async (_options: unknown, command: Command) => {
     const session = openSession(deps, command)
@@ -97,26 +97,32 @@ function onTrial({ trial }: StatusSnapshot): readonly string[] {
 function contested({ rules, time }: StatusSnapshot): string {
   const wait = Math.max(0, Math.ceil(((rules.contestedUntil ?? time) - time) / 1_000))
   const found = rules.lastRepair === null ? '' : `; found last: ${rules.lastRepair}`
-  return `another program keeps changing the rules${found}; next repair in ${wait} s`
+  return `another program keeps changing the rules${found}; next repair in ${wait} s, at once with \`ringfence on\``
 }
 
-const DROP_CAUSES: Readonly<Record<string, string>> = {
+/** What is said after the number; a pair has a form for one. */
+const DROP_CAUSES: Readonly<Record<string, string | readonly [one: string, many: string]>> = {
   blocks: 'by blocks',
   suspensions: 'by suspensions',
   registerLimit: 'over REGISTER limits',
-  firstPackets: 'first packets under attack',
+  firstPackets: ['first packet under attack', 'first packets under attack'],
   sipLimit: 'over the SIP limit',
-  rest: 'unasked keepalives and responses',
+  rest: ['unasked keepalive or response', 'unasked keepalives and responses'],
   gateways: 'over the CPS of gateways',
   ceiling: 'over the ceiling',
-  connections: 'new connections',
+  connections: ['new connection', 'new connections'],
   full: 'by full tables',
 }
 
 function drops({ rules: { dropped } }: StatusSnapshot): string {
   const causes = Object.entries(dropped).filter(([, packets]) => packets > 0)
   if (causes.length === 0) return 'none dropped'
-  return `dropped: ${causes.map(([cause, packets]) => `${number(packets)} ${DROP_CAUSES[cause] ?? plain(cause)}`).join(', ')}`
+  return `dropped: ${causes.map(droppedBy).join(', ')}`
+}
+
+function droppedBy([cause, packets]: readonly [string, number]): string {
+  const said = DROP_CAUSES[cause] ?? plain(cause)
+  return `${number(packets)} ${typeof said === 'string' ? said : said[packets === 1 ? 0 : 1]}`
 }
 
 function strictness({ strict: { state, since, why, order } }: StatusSnapshot): string {
@@ -138,12 +144,15 @@ function registrarInWords({ state, accounts, bindings, detail }: StatusSnapshot[
 
 function wouldLimit({ limits }: StatusSnapshot): string {
   const sources = limits.sipWouldLimit
-  if (limits.sip.enforced || sources.length === 0) return ''
+  if (sources.length === 0) return ''
   const lines = sources
     .slice(0, MOST_LISTED)
     .map(({ address, packets }) => `  ${plain(address)}  ${count(packets, 'packet')} over the limit`)
   const more = sources.length > MOST_LISTED ? `\n  and ${number(sources.length - MOST_LISTED)} more` : ''
-  return `\nThe SIP limit would limit (\`ringfence enforce sip\` to do so, \`ringfence allow\` to spare one):\n${lines.join('\n')}${more}\n`
+  const title = limits.sip.enforced
+    ? 'Limited by the SIP limit (`ringfence allow` to spare one, `ringfence enforce sip --observe` to stop):'
+    : 'The SIP limit would limit (`ringfence enforce sip` to do so, `ringfence allow` to spare one):'
+  return `\n${title}\n${lines.join('\n')}${more}\n`
 }
 
 function wouldHaveDone({ rules: { wouldHaveDone: done } }: StatusSnapshot): string {

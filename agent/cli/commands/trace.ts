@@ -62,10 +62,11 @@ const COLOURS: Readonly<Record<TraceView['verdict'], Colour>> = {
 }
 
 function traceInWords(trace: TraceView, colours: { readonly colours: boolean }): string {
-  const { packet, verdict, says, lane, steps, assumptions } = trace
+  const { packet, verdict, says, notice, lane, steps, assumptions } = trace
   const matched = steps.map((step) => `  ${plain(step.rule)}\n      ${plain(step.says)}\n`).join('')
   return [
     `${paint(plain(verdict), COLOURS[verdict] ?? 'yellow', colours)}: ${plain(says)}\n`,
+    notice === null ? '' : `but     ${plain(notice)}\n`,
     `packet  ${plain(packet)}\n`,
     `lane    ${plain(lane)}\n`,
     steps.length === 0 ? '\nNo rule of Ringfence matches.\n' : `\nRules that match, in order:\n${matched}`,

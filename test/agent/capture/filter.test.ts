@@ -1,6 +1,5 @@
 import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
-import type { TagHandling } from '../../../agent/capture/filter.ts'
 import { captureFilter } from '../../../agent/capture/filter.ts'
 import { CaptureReader } from '../../../agent/capture/read-capture.ts'
 import { pcapFile } from '../../captures.ts'
@@ -12,13 +11,13 @@ const PORTS = { udpPorts: [5060, 5080], tcpPorts: [5060] }
 async function passed(
   packets: readonly [string, Buffer][],
   linkType: number,
-  tags: TagHandling,
+  filter: string,
 ): Promise<string[]> {
   const input = pcapFile(
     packets.map(([, bytes], time) => ({ bytes, time })),
     { linkType },
   )
-  const { stdout } = await execa('tcpdump', ['-r', '-', '-w', '-', '--', captureFilter(PORTS, tags)], {
+  const { stdout } = await execa('tcpdump', ['-r', '-', '-w', '-', '--', filter], {
     input,
     encoding: 'buffer',
     env: { LC_ALL: 'C' },
@@ -68,14 +67,14 @@ describe('the filter lets through what belongs to the ports, and nothing else', 
   ]
   test.each(tagged)('%s', async (_name, wrap) => {
     const packets = [...wanted, ...unwanted].map(([name, layer]): [string, Buffer] => [name, wrap(layer)])
-    expect(await passed(packets, 1, 'tagged')).toEqual(wanted.map(([name]) => name))
+    expect(await passed(packets, 1, captureFilter(PORTS))).toEqual(wanted.map(([name]) => name))
   })
 
   test('on a link without tags', async () => {
     const packets = [...wanted, ...unwanted]
       .filter(([, layer]) => layer.etherType !== 0x0806)
       .map(([name, layer]): [string, Buffer] => [name, layer.bytes])
-    expect(await passed(packets, 101, 'plain')).toEqual(wanted.map(([name]) => name))
+    expect(await passed(packets, 101, captureFilter(PORTS, 'plain'))).toEqual(wanted.map(([name]) => name))
   })
 })
 
@@ -100,4 +99,31 @@ test.each([0, 65_536, 5060.5, Number.NaN])('%s is no port', (port) => {
 
 test('no port at all is refused', () => {
   expect(() => captureFilter({ udpPorts: [], tcpPorts: [] })).toThrow(RangeError)
+})
+
+describe('a live capture', () => {
+  const outsideIn = captureFilter(PORTS, 'plain', 'outside-in')
+
+  test('looks for requests that come in and answers that go out', () => {
+    expect(outsideIn).toMatch(
+      /^\(inbound and \(udp dst port 5060 or .*\) or \(outbound and \(udp src port 5060 or /,
+    )
+    expect(outsideIn.match(/ip\[6:2\]/g)).toHaveLength(2)
+    expect(outsideIn.match(/ip6\[40\]/g)).toHaveLength(2)
+    expect(captureFilter(PORTS, 'tagged', 'outside-in').split(outsideIn)).toHaveLength(4)
+  })
+
+  // A file has no directions, so what is asked of those that come in is asked of all of them here.
+  test('knows an answer by its first bytes, in both families', async () => {
+    const inwards = outsideIn.slice(0, outsideIn.indexOf(') or (outbound') + 1).replace('inbound and ', '')
+    const ports = { sourcePort: 5060, destinationPort: 5060 }
+    const packets = ['SIP/2.0 200 OK', 'SUBSCRIBE sip:a SIP/2.0', 'REGISTER sip:a SIP/2.0', ''].flatMap(
+      (text): [string, Buffer][] => [
+        [`${text}, IPv4`, p.ethernet(p.ipv4({ options: Buffer.alloc(4, 1) }, p.udp(ports, text)))],
+        [`${text}, IPv6`, p.ethernet(p.ipv6({}, p.udp(ports, text)))],
+      ],
+    )
+    // Too short to be looked into is too short to be SIP.
+    expect(await passed(packets, 1, inwards)).toEqual(packets.slice(2, 6).map(([name]) => name))
+  })
 })

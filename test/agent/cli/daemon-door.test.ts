@@ -41,7 +41,7 @@ describe('no daemon', () => {
     const removeEverything = async () => ['RINGFENCE (IPv4)', 'rf-block4']
     expect(await run(place, ['off'], { removeEverything })).toEqual({
       code: 0,
-      out: 'removed from the kernel:\n  RINGFENCE (IPv4)\n  rf-block4\nno daemon is running\n',
+      out: 'removed from the kernel: 1 chain and 1 set (`--json` names them)\nno daemon is running\n',
       err: '',
     })
     expect(await run(place, ['off', '--json'], { removeEverything: async () => [] })).toEqual({

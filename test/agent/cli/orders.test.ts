@@ -165,7 +165,7 @@ describe('an order', () => {
       status: 200,
       answer: { removed: ['RINGFENCE (IPv4)', 'rf-block4'] },
       sent: { method: 'POST', url: '/api/v1/off' },
-      out: 'removed from the kernel:\n  RINGFENCE (IPv4)\n  rf-block4\nthe daemon goes on observing; `ringfence on` or a restart of it puts the rules back\n',
+      out: 'removed from the kernel: 1 chain and 1 set (`--json` names them)\nthe daemon goes on observing; `ringfence on` or a restart of it puts the rules back\n',
     },
     {
       args: ['on'],

@@ -114,7 +114,7 @@ describe('status', () => {
         notInPath: 'Not in the path: 20 REGISTERs were seen and no rule judged one packet.',
         full: ['rf-pvn4 is full: no other phone is served as proven.'],
         judged: { udp: 0, tcp: 0 },
-        dropped: { blocks: 0 },
+        dropped: { blocks: 0, firstPackets: 1, rest: 1, connections: 1 },
         lastError: 'iptables-restore: line 3 failed\n\u001b[31m',
         wouldHaveDone: ['add rf-block4 203.0.113.7'],
       },
@@ -138,7 +138,7 @@ describe('status', () => {
       '           last error: iptables-restore: line 3 failed\\u000a\\u001b[31m',
       '           Not in the path: 20 REGISTERs were seen and no rule judged one packet.',
       '           rf-pvn4 is full: no other phone is served as proven.',
-      'packets    0 UDP and 0 TCP judged, none dropped',
+      'packets    0 UDP and 0 TCP judged, dropped: 1 first packet under attack, 1 unasked keepalive or response, 1 new connection',
       'limits     peace since 2026-01-02 03:04:05 (ordered: strict off): The operator ordered the limits of peace.',
       '           REGISTER 5/s burst 10 a source',
       '           SIP 20/s burst 50 a source, only observed',
@@ -160,18 +160,36 @@ describe('status', () => {
     ])
   })
 
+  test('lists whom the SIP limit limits while it is enforced', async () => {
+    await serve(200, {
+      ...STATUS,
+      limits: {
+        ...STATUS.limits,
+        sip: { ...STATUS.limits.sip, enforced: true },
+        sipWouldLimit: [{ address: '192.0.2.1', packets: 7 }],
+      },
+    })
+    expect((await run(place, ['status'])).out.split('\n').slice(-4)).toEqual([
+      '',
+      'Limited by the SIP limit (`ringfence allow` to spare one, `ringfence enforce sip --observe` to stop):',
+      '  192.0.2.1  7 packets over the limit',
+      '',
+    ])
+  })
+
   test('says who contests the rules, and what is on trial', async () => {
     await serve(200, {
       ...STATUS,
-      rules: { ...STATUS.rules, state: 'contested', contestedUntil: NOW + 59_500 },
+      rules: { ...STATUS.rules, dropped: { blocks: 0 }, state: 'contested', contestedUntil: NOW + 59_500 },
       trial: { file: '/root/new.yaml', by: 'bob@cli', until: NOW + 42_000, secondsLeft: 42 },
     })
     const lines = (await run(place, ['status'])).out.split('\n')
     expect(lines[2]).toBe(
       'On trial for another 42s: /root/new.yaml of bob@cli (`ringfence confirm` keeps it, `ringfence revert` takes it back)',
     )
+    expect(lines).toContain('packets    1,300,000 UDP and 42 TCP judged, none dropped')
     expect(lines).toContain(
-      '           another program keeps changing the rules; found last: IPv4: the jump from PREROUTING was gone; next repair in 60 s',
+      '           another program keeps changing the rules; found last: IPv4: the jump from PREROUTING was gone; next repair in 60 s, at once with `ringfence on`',
     )
   })
 
@@ -203,6 +221,8 @@ const STORY: SourceStory = {
   source: '203.0.113.7',
   lane: 'blocked',
   laneReason: 'a block of scope register stands',
+  notice: null,
+  overSipLimit: null,
   firstSeen: NOW - 60_000,
   lastSeen: NOW,
   registers: 1_200,
@@ -253,6 +273,25 @@ Past decisions:
 `,
     })
     expect(heard.map(({ url }) => url)).toEqual(['/api/v1/sources/203.0.113.7'])
+  })
+
+  test.each([
+    { limited: true, says: 'it is limited' },
+    { limited: false, says: 'it would be limited if that were enforced' },
+  ])('says that the source is over the SIP limit, and $says', async ({ limited, says }) => {
+    const notice = limited ? null : 'nothing is dropped while the rules are off'
+    await serve(200, {
+      ...STORY,
+      lane: 'unknown',
+      firstSeen: null,
+      notice,
+      overSipLimit: { packets: 12, limited },
+    })
+    const { code, out } = await run(place, ['explain', '203.0.113.7'])
+    expect(code).toBe(0)
+    expect(out).toContain(`SIP limit    12 packets over it in the last ten minutes: ${says}\n`)
+    if (notice === null) expect(out).not.toContain('\nbut')
+    else expect(out).toContain(`\nbut          ${notice}\n`)
   })
 
   test('asks for an IPv6 address in its normal form and shows what it is judged as', async () => {

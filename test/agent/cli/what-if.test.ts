@@ -292,6 +292,7 @@ describe('trace', () => {
     packet: 'UDP, REGISTER, from 203.0.113.7:5060 to 192.0.2.1:5060, arriving on eth0',
     verdict: 'drop',
     says: 'A REGISTER from 203.0.113.7:5060 is dropped: 203.0.113.7 is blocked.',
+    notice: null,
     lane: 'blocked',
     rule: '-A RINGFENCE-UDP -m set --match-set rf-deny4 src -j DROP',
     steps: [
@@ -318,6 +319,15 @@ Assumed:
       err: '',
     })
     expect(heard[0]?.body).toEqual({ source: '203.0.113.7:5060', protocol: 'udp' })
+  })
+
+  test('says why the kernel does not do so', async () => {
+    await serve(answering(200, { ...trace, notice: 'nothing is dropped while the rules are off' }))
+    const { out } = await run(place, ['trace', '--src', '203.0.113.7:5060'])
+    expect(out.split('\n').slice(1, 3)).toEqual([
+      'but     nothing is dropped while the rules are off',
+      'packet  UDP, REGISTER, from 203.0.113.7:5060 to 192.0.2.1:5060, arriving on eth0',
+    ])
   })
 
   test('sends a payload as base64 and never prints it', async () => {

@@ -40,7 +40,7 @@ describe('table sizes', () => {
 
 describe('connections that stand', () => {
   it.each([
-    { most: 'auto', tracksConnections: true, counted: 100 },
+    { most: 'auto', tracksConnections: true, counted: 500 },
     // Counting them would switch connection tracking on for everything on the host.
     { most: 'auto', tracksConnections: false, counted: null },
     { most: 'none', tracksConnections: true, counted: null },

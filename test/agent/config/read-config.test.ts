@@ -44,7 +44,7 @@ const DEFAULTS: Config = {
       total: { perSecond: 1_500, burst: 1_500 },
     },
     proven: { perSecond: 10, burst: 50 },
-    answered: { perSecond: 5, burst: 10 },
+    answered: { perSecond: 0.2, burst: 6 },
     returning: { perSecond: 5, burst: 20 },
     ignoring: { perSecond: 0.1, burst: 2 },
     sip: { perSecond: 20, burst: 50, enforce: false },
@@ -380,7 +380,7 @@ describe('what is refused, with the whole message', () => {
     {
       text: `${ETH0}limits: { perMinute: 6, connections: { most: 0 } }\n`,
       says: [
-        'F:2:11: limits: unknown key `perMinute` here; it belongs under `limits.strict.port`',
+        'F:2:11: limits: unknown key `perMinute`; expected one of register, prefix, total, strict, proven, answered, returning, ignoring, sip, ceiling, rest or connections',
         'F:2:46: limits.connections.most: found 0; expected auto, none or a whole number from 1 to 100000',
       ],
     },

@@ -42,7 +42,7 @@ it.each<{ what: string; parts: Partial<PartsHealth>; faults: string[] }>([
       },
     },
     faults: [
-      'Another program keeps changing the rules (IPv4: the jump was gone): the next repair is tried in 60 s. Find it, or have it leave the table raw alone.',
+      'Another program keeps changing the rules (IPv4: the jump was gone): the next repair is tried in 60 s, and `ringfence on` repairs at once. Find it, or have it leave the table raw alone.',
     ],
   },
   {
@@ -71,7 +71,15 @@ it.each<{ what: string; parts: Partial<PartsHealth>; faults: string[] }>([
     ],
   },
 ])('a fault: $what', ({ parts, faults }) => {
-  expect(listFaults({ ...WELL, ...parts })).toEqual(faults)
+  expect(listFaults({ ...WELL, ...parts }).map(({ sentence }) => sentence)).toEqual(faults)
+})
+
+it('a set that is full keeps its key while it counts', () => {
+  const keyOf = (sentence: string) => listFaults({ ...WELL, rules: { ...APPLIED, full: [sentence] } })[0]?.key
+  expect(keyOf('The set rf-pvn4 is full (8 of 8): x.')).toBe(keyOf('The set rf-pvn4 is full (8 of 9): x.'))
+  expect(keyOf('The set rf-pvn4 is full (8 of 8): x.')).not.toBe(
+    keyOf('The set rf-pvn6 is full (8 of 8): x.'),
+  )
 })
 
 it.each<{ mode?: 'enforce' | 'observe'; isOff?: true; rules?: Partial<RulesStatus>; notice: RegExp | null }>([

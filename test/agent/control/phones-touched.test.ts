@@ -19,6 +19,7 @@ const NOW = 1_800_000_000_000
 const LATER = NOW + 60_000
 const members = [[proven('198.51.100.7', 5060, LATER), answered('198.51.100.8', 5060, LATER)]]
 const before = desired({ members })
+const alone = (cps: ReturnType<typeof limit>) => gateway('trunk', ['198.51.100.0/24'], cps)
 const untouched = { proven: 1, traced: 1, worse: 0, first: [] }
 
 describe('a registered phone', () => {
@@ -74,6 +75,19 @@ describe('a registered phone', () => {
       },
       says: 'gateway 20/s burst 40 → gateway 19/s burst 40',
     },
+    { what: 'gets a gateway of its own', to: { gateways: [alone(limit(10, 20))] }, says: null },
+    {
+      what: 'gets a gateway that is slower',
+      to: { gateways: [alone(limit(9, 100))] },
+      says: 'proven 10/s burst 50 → gateway 9/s burst 100',
+    },
+    {
+      what: 'loses a gateway that was faster',
+      from: { gateways: [alone(limit(11, 22))] },
+      to: {},
+      says: 'gateway 11/s burst 22 → proven 10/s burst 50',
+    },
+    { what: 'loses one that was slower', from: { gateways: [alone(limit(3, 6))] }, to: {}, says: null },
     {
       what: 'is not judged any more, which harms it least',
       to: { traffic: traffic({ udpPorts: [5070] }) },
@@ -99,6 +113,28 @@ describe('a registered phone', () => {
     const tcpOnly = { ...before, traffic: traffic({ udpPorts: [] }) }
     expect(await listPhonesTouched(tcpOnly, after, NOW)).toEqual({ ...untouched, traced: 0 })
   })
+})
+
+it('shares a gateway with all the registered phones of its family within its prefixes', async () => {
+  const phones = [
+    ...Array.from({ length: 60 }, (_, i) => proven('198.18.5.7', 10_000 + i, LATER)),
+    proven('2001:db8::7', 5060, LATER),
+    proven('198.18.6.7', 5060, LATER),
+  ]
+  const state = desired({ members: [phones] })
+  const plan = (cps: number) => {
+    const gateways = [gateway('trunk', ['198.18.5.0/24', '2001:db8::/64'], limit(cps, 2 * cps))]
+    return listPhonesTouched(state, { ...state, gateways }, NOW)
+  }
+  const { worse, first } = await plan(3)
+  expect(worse).toBe(61)
+  expect(first[0]).toEqual({
+    source: '198.18.5.7:10000',
+    says: 'proven 10/s burst 50 → gateway 3/s burst 6, shares 3 a second with 59 others, calls too',
+  })
+  // 600 a second are 10 for each of the 60, which is no less than they had.
+  expect(await plan(599)).toMatchObject({ worse: 60 })
+  expect(await plan(600)).toMatchObject({ worse: 0, first: [] })
 })
 
 it('of many phones counts all, lists twenty, and looks at twenty thousand', async () => {

@@ -67,6 +67,22 @@ it.each([
   })
 })
 
+it.each([
+  { mode: 'enforce', says: 'the kernel drops 0 packets a second, 0 blocked.', goesOn: 'Under attack: ' },
+  { mode: 'observe', says: '0 blocked if enforced.', goesOn: 'Observing only, an attack goes on: ' },
+] as const)('says in mode $mode that the attack ended once it pauses', ({ mode, says, goesOn }) => {
+  const picture = pictureOf({ registers: 0, attack: true })
+  const sentence = (later: number) => picture.state(NOW + later, { ...WELL, mode }).sentence
+  // The counters were not read since: who says that it ended?
+  expect(sentence(6_000)).toContain(goesOn)
+  picture.dropped(4_000, NOW + 2_000)
+  expect(sentence(4_999)).toContain(goesOn)
+  const ended = mode === 'observe' ? 'Observing only, an attack ended 12 s ago' : 'An attack ended 12 s ago'
+  const rates = ['0 REGISTERs a second', says].join(', ')
+  expect(sentence(12_400)).toBe(`${ended}: ${rates}`)
+  expect(sentence(30_000)).toMatch(/uiet: 0 REGISTERs/)
+})
+
 it('calls it an attack until half a minute after the last heavy drops', () => {
   const picture = pictureOf({ registers: 1, attack: true })
   expect([29_999, 30_000].map((later) => picture.underAttack(NOW + later))).toEqual([true, false])

@@ -67,13 +67,22 @@ it.each<{
   },
   {
     known: { provenUntil: LATER },
-    lane: 'proven',
-    reason: 'It registered, and the registration still lasts.',
+    lane: 'unknown',
+    reason:
+      'It registered, and the registration still lasts, but the kernel holds none of its ports apart: it was let go for lack of room, or speaks TCP.',
+  },
+  {
+    // Its ports were evicted, and its address was not.
+    state: { members: [[returning('198.51.100.7/32', 1, LATER)]] },
+    known: { provenUntil: LATER },
+    lane: 'returning',
+    reason: 'It registered one account within the last days.',
   },
   {
     known: { lastOwnNonce: NOW - 1_000 },
-    lane: 'answered',
-    reason: 'It answered a challenge of its own within the last minute.',
+    lane: 'unknown',
+    reason:
+      'It answered a challenge of its own within the last minute, but the kernel holds none of its ports apart: it was let go for lack of room, or speaks TCP.',
   },
   { known: {}, lane: 'unknown', reason: 'It has no registration that lasts.' },
   { lane: 'unknown', reason: 'Nothing was seen of it lately.' },

@@ -126,7 +126,12 @@ describe('a trace', () => {
     members: [[proven('198.51.100.7', 5060, NOW + 60_000)]],
   })
   const ask = (order: Parameters<typeof traceImagined>[0], held: Awaited<ReturnType<Held>> = null) =>
-    traceImagined(order, { clock: () => NOW, desired: () => state, heldByKernel: async () => held })
+    traceImagined(order, {
+      clock: () => NOW,
+      desired: () => state,
+      heldByKernel: async () => held,
+      notice: 'nothing is dropped while the rules are off',
+    })
   type Held = Parameters<typeof traceImagined>[1]['heldByKernel']
 
   it('says what was imagined, what was assumed, and what the rules make of it', async () => {
@@ -134,6 +139,7 @@ describe('a trace', () => {
     expect(traced).toMatchObject({
       packet: 'UDP, REGISTER, from 198.51.100.7:5060 to 192.0.2.1:5060, arriving on eth0',
       verdict: 'pass',
+      notice: 'nothing is dropped while the rules are off',
       lane: 'proven',
       assumptions: [
         'every bucket is full, as for a source that sent nothing lately',

@@ -277,6 +277,31 @@ describe('decisions', () => {
     expect([decisions.size, decisions.journalFailures]).toEqual([1, 1])
   })
 
+  it('of grade packet make room for a verdict of grade path, the oldest first', () => {
+    const { decisions, journal } = stage()
+    const forged = (i: number) => verdict({ address: `10.0.${i >> 8}.${i & 255}` as Address })
+    const guesser = (i: number) =>
+      verdict({
+        name: 'lockout',
+        scope: 'sip',
+        grade: 'path',
+        address: `198.51.${i >> 8}.${i & 255}` as Address,
+      })
+    for (let i = 0; i < 1_000; i++) decisions.decide(forged(i))
+    expect(decisions.decide(guesser(0))).toMatchObject({ kind: 'made' })
+    expect(decisions.size).toBe(1_000)
+    expect(decisions.about('10.0.0.0' as Address)).toEqual([])
+    expect(decisions.about('10.0.0.1' as Address)).toHaveLength(1)
+    expect(journal.decisionsOf('10.0.0.0' as Address, { limit: 1 })).toMatchObject([
+      { endedAt: START, endedBy: 'displaced by a verdict of grade path' },
+    ])
+    expect(decisions.decide(forged(2_000))).toEqual({ kind: 'none', why: 'full' })
+    for (let i = 1; i < 1_000; i++) expect(decisions.decide(guesser(i))).toMatchObject({ kind: 'made' })
+    // None of grade packet is left.
+    expect(decisions.decide(guesser(1_000))).toEqual({ kind: 'none', why: 'full' })
+    expect([decisions.size, decisions.displaced, decisions.refusedFull]).toEqual([1_000, 1_000, 2])
+  })
+
   it('have a bound, which the operator’s own orders pass', () => {
     const { decisions } = stage()
     for (let i = 0; i < 1_000; i++) {

@@ -55,7 +55,7 @@ describe('the desired state', () => {
           total: { perSecond: 1_500, burst: 1_500 },
         },
         proven: { perSecond: 10, burst: 50 },
-        answered: { perSecond: 5, burst: 10 },
+        answered: { perSecond: 0.2, burst: 6 },
         returning: { perSecond: 5, burst: 20 },
         ignoring: { perSecond: 0.1, burst: 2 },
         sip: { perSecond: 20, burst: 50, enforced: false },
@@ -64,7 +64,7 @@ describe('the desired state', () => {
         connections: {
           source: { perSecond: 5, burst: 20 },
           prefix: { perSecond: 50, burst: 100 },
-          most: 100,
+          most: 500,
         },
       },
       sizes: { elements: 268_435, buckets: 65_536, seen: 838_860 },

@@ -17,7 +17,10 @@ function frame(linkType: number, bytes: Buffer, originalLength = bytes.length): 
 
 /** The decoded packet as one comparable value, its payload as text. */
 function shown(decoded: Decoded) {
-  return 'payload' in decoded ? { ...decoded, payload: decoded.payload.toString('latin1') } : decoded
+  if (!('payload' in decoded)) return decoded
+  // Whether a packet was plain has a table of its own.
+  const { plain: _, ...rest } = decoded
+  return { ...rest, payload: decoded.payload.toString('latin1') }
 }
 
 function decode(linkType: number, bytes: Buffer) {
@@ -300,4 +303,28 @@ describe('whatever comes in, a value comes out', () => {
       { numRuns: 2000 },
     )
   })
+})
+
+test.each<[name: string, layers: p.Layer[], plain: boolean]>([
+  ['a datagram over IPv4', [p.ipv4({}, p.udp({}, TEXT))], true],
+  ['a datagram over IPv6', [p.ipv6({}, p.udp({}, TEXT))], true],
+  ['a segment', [p.ipv4({}, p.tcp({}, TEXT))], true],
+  [
+    'a datagram in IPv4 fragments',
+    p.fragments(p.udp({}, 'x'.repeat(3000)), { family: 4, size: 1480 }),
+    false,
+  ],
+  [
+    'a datagram in IPv6 fragments',
+    p.fragments(p.udp({}, 'x'.repeat(3000)), { family: 6, size: 1400 }),
+    false,
+  ],
+  ['a datagram behind IPv6 options', [p.ipv6({}, p.extension(60, p.udp({}, TEXT)))], false],
+  ['a segment behind IPv6 options', [p.ipv6({}, p.extension(0, p.tcp({}, TEXT)))], false],
+])('%s is plain: %s', (_, layers, plain) => {
+  const fragments = new IpFragments()
+  const decoded = layers.map((layer) => decodeFrame(frame(1, p.ethernet(layer)), fragments)).at(-1)
+  expect(decoded).toMatchObject({ plain })
+  // What one packet was says nothing of the next.
+  expect(decodeFrame(frame(1, p.ethernet(v4)), fragments)).toMatchObject({ plain: true })
 })

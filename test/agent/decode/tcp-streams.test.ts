@@ -42,6 +42,7 @@ function segment(piece: Piece, base: number): TcpSegment {
     destination: back ? CLIENT : SERVER,
     destinationPort: back ? port : 5060,
     payload: Buffer.from(text),
+    plain: true,
     truncated: cut ?? false,
     sequence: (base + at - (syn ? 1 : 0)) >>> 0,
     syn,

@@ -53,6 +53,7 @@ function stage(policy: Partial<DetectionPolicy> = {}) {
         status: 401,
         grade: 'packet',
         withCredentials: false,
+        answersItsChallenge: false,
         grantedExpires: 0,
         ...rest,
       })
@@ -344,6 +345,7 @@ describe('failed registrations', () => {
         status: 403,
         grade: 'path',
         withCredentials: true,
+        answersItsChallenge: false,
         grantedExpires: 0,
       })
     for (let i = 0; i < 6; i++) fail(5060)
@@ -401,6 +403,7 @@ describe('what is kept of sources', () => {
       status: 200,
       grade: 'account',
       withCredentials: true,
+      answersItsChallenge: true,
       grantedExpires: 3600,
     })
     for (let i = 0; i < 10_000; i++) feed(`10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`, START + i)

@@ -56,6 +56,7 @@ function stage(trusted = prefixes()) {
         status: 401,
         grade: 'packet',
         withCredentials: false,
+        answersItsChallenge: false,
         grantedExpires: 0,
         ...rest,
       })
@@ -64,7 +65,13 @@ function stage(trusted = prefixes()) {
   }
 }
 
-const SUCCESS = { outcome: 'success', status: 200, withCredentials: true, grantedExpires: 600 } as const
+const SUCCESS = {
+  outcome: 'success',
+  status: 200,
+  withCredentials: true,
+  answersItsChallenge: true,
+  grantedExpires: 600,
+} as const
 
 describe('evidence for the lanes', () => {
   it('is a success with credentials, of whatever grade, until a minute after it ends', () => {
@@ -85,6 +92,22 @@ describe('evidence for the lanes', () => {
     exchange(START, { ...SUCCESS, withCredentials: false })
     exchange(START, { outcome: 'failure', withCredentials: true, status: 403 })
     expect(evidence).toEqual([])
+  })
+
+  it('is no success over a nonce that nobody saw being sent there, but for those known before', () => {
+    const { exchange, evidence, detector } = stage()
+    const unseen = { ...SUCCESS, answersItsChallenge: false }
+    exchange(START, unseen)
+    exchange(START, { ...unseen, transport: 'tcp' })
+    exchange(START, { ...unseen, grantedExpires: 0 })
+    expect(evidence).toEqual([])
+    // Its next challenge vouches for it.
+    exchange(START + 1, SUCCESS)
+    exchange(START + 2, unseen)
+    expect(evidence.map(({ at }) => at)).toEqual([START + 1, START + 2])
+    detector.sources.known('203.0.113.9/32' as Prefix, START, START)
+    exchange(START + 3, { ...unseen, source: { address: '203.0.113.9' as Address, port: 5060 } })
+    expect(evidence.map(({ at }) => at)).toEqual([START + 1, START + 2, START + 3])
   })
 
   it('is an answer over a nonce of its own, or over one that was sent to this port', () => {

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { Exchanges } from '../../../agent/observe/exchanges.ts'
 import type {
@@ -51,7 +53,11 @@ function common({ cseq = 1, method = 'REGISTER', callId = 'abc@phone' }: Turn): 
 }
 
 class Talk {
-  readonly exchanges = new Exchanges({ mostTransactions: 100 })
+  readonly exchanges: Exchanges
+  constructor({ mostTransactions = 100 } = {}) {
+    this.exchanges = new Exchanges({ mostTransactions })
+  }
+
   #time = START
   /** How far the clock goes between messages. */
   step = 1
@@ -410,5 +416,51 @@ describe('for the lanes', () => {
     talk.request({ cseq: 3, callId: 'y' })
     talk.answer(401, { cseq: 3, nonce: 'later', callId: 'y' })
     expect(answer(PHONE)).toMatchObject({ answersSentNonce: false })
+  })
+})
+
+describe('a success answers the challenge of its source', () => {
+  const other = { address: '203.0.113.99' as Source['address'], port: 5060 }
+  it.each<[string, (talk: Talk) => void, Turn, boolean]>([
+    ['over a nonce of its own', (talk) => talk.answer(401, { nonce: 'n1' }), {}, true],
+    [
+      'over a nonce that others were sent too, but last to its port',
+      (talk) => {
+        talk.answer(401, { nonce: 'n1', phone: other })
+        talk.answer(401, { nonce: 'n1' })
+      },
+      {},
+      true,
+    ],
+    [
+      'over a nonce that only another was sent',
+      (talk) => talk.answer(401, { nonce: 'n1', phone: other }),
+      {},
+      false,
+    ],
+    ['over a nonce that nobody was sent', () => {}, {}, false],
+    ['over TCP', () => {}, { transport: 'tcp' }, true],
+  ])('%s: %#', (_, before, turn, answers) => {
+    const talk = new Talk()
+    before(talk)
+    talk.request({ ...turn, cseq: 7, nonce: 'n1' })
+    expect(talk.answer(200, { transport: turn.transport ?? 'udp', cseq: 7 })).toMatchObject({
+      outcome: 'success',
+      answersItsChallenge: answers,
+    })
+  })
+})
+
+describe('what is kept of a message', () => {
+  it('tells long nonces apart by all of their text', () => {
+    const long = (end: string) => 'n'.repeat(2_000) + end
+    const talk = new Talk()
+    talk.answer(401, { nonce: long('1') })
+    expect(talk.request({ cseq: 2, nonce: long('2') })[0]).toMatchObject({ answersSentNonce: false })
+    expect(talk.request({ cseq: 3, nonce: long('1') })[0]).toMatchObject({
+      answersOwnNonce: true,
+      answersSentNonce: true,
+    })
+    expect(ended(talk.answer(200, { cseq: 3 }))?.slice(0, 2)).toEqual(['success', 'account'])
   })
 })
