@@ -41,13 +41,14 @@ export function renderRegister(render: ChainRenderer): void {
   ])
   // Their addresses can be forged, so under attack all of them together have an end too. The table of their ports is
   // filled from their own addresses alone.
-  const together = [
+  const returning = (tier: 'returning1' | 'returning2' | 'returning3') => [
     ...over('returningPort', '-j DROP', undefined, `${strict} `),
+    ...over(tier),
     ...over('returningTotal', '-j DROP', undefined, `${strict} `),
   ]
-  render.chain('RINGFENCE-RETURN1', [...over('returning1'), ...together])
-  render.chain('RINGFENCE-RETURN2', [...over('returning2'), ...together])
-  render.chain('RINGFENCE-RETURN3', [...over('returning3'), ...together])
+  render.chain('RINGFENCE-RETURN1', returning('returning1'))
+  render.chain('RINGFENCE-RETURN2', returning('returning2'))
+  render.chain('RINGFENCE-RETURN3', returning('returning3'))
   render.chain('RINGFENCE-IGNORING', over('ignoring'))
   const site = (name: 'unknownSite' | 'strictSite') => (family === 6 ? over(name, '-j DROP', 'fillable') : [])
   render.chain('RINGFENCE-UNKNOWN', [
