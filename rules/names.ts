@@ -196,7 +196,7 @@ export function defineSets(sizes: TableSizes): readonly SetDefinition[] {
       }),
       define('asked', 'hash:ip', {
         max,
-        more: `${netmask} timeout ${ASKED_FOR}`,
+        more: ` timeout ${ASKED_FOR}`,
         extra: `${rowsFor(max)} forceadd`,
       }),
     ]
