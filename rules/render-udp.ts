@@ -1,4 +1,3 @@
-import { familyOf } from '../registrar/net/address.ts'
 import type { ChainRenderer } from './chain-renderer.ts'
 import { listingTable, renderLimit } from './limit-tables.ts'
 import { LISTED_FOR, setName } from './names.ts'
@@ -27,9 +26,6 @@ export function renderUdp(render: ChainRenderer): void {
     limits.sip.enforced
       ? over(name, '-g RINGFENCE-OVER', 'fillable')
       : over(name, '-g RINGFENCE-OVER', undefined, `${fewEnough} `)
-  const gateways = input.gateways.filter(({ prefixes }) =>
-    prefixes.some((prefix) => familyOf(prefix) === family),
-  )
   render.chain('RINGFENCE-UDP', [
     `${set('allow', 'src')} -g RINGFENCE-ALLOWED`,
     `${set('deny', 'src')} -j DROP`,
@@ -46,7 +42,7 @@ export function renderUdp(render: ChainRenderer): void {
     ),
     '-g RINGFENCE-REGISTER',
   ])
-  render.chain('RINGFENCE-ALLOWED', [...over('allowed')])
+  render.chain('RINGFENCE-ALLOWED', over('allowed'))
 
   render.chain('RINGFENCE-GATEWAY', [
     ...startsWith(INVITE, family).map((match) => `${match} -g RINGFENCE-CPS`),
@@ -61,7 +57,7 @@ export function renderUdp(render: ChainRenderer): void {
     ),
     '-g RINGFENCE-CPS',
   ])
-  render.chain('RINGFENCE-CPS', gateways.length === 0 ? [] : render.gatewayRules(gateways))
+  render.chain('RINGFENCE-CPS', render.gatewayRules(input.gateways))
   // Not the table of peers, which unknown sources can fill where responses of everybody pass.
   render.chain('RINGFENCE-TRUNK', over('gateway'))
 

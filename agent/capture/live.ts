@@ -26,8 +26,8 @@ export interface KernelStatistics {
 export interface LiveCaptureOptions {
   readonly interface: string
   /**
-   * `inbound`: those that come in there; `outbound`: those that this host sends there. Default: all, that is what comes
-   * in to the ports and goes out from them.
+   * `inbound`: those that come in there; `outbound`: those that this host sends there; `outside-in`: what comes in to
+   * the ports and goes out from them. Default: all.
    */
   readonly frames?: FrameDirection
   readonly ports: CapturePorts
