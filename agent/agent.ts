@@ -35,6 +35,7 @@ import type {
   SensorSummary,
 } from './sensor/messages.ts'
 import { SensorProcess } from './sensor/sensor-process.ts'
+import { sensorTask } from './sensor-task.ts'
 
 const HOST_INTERVAL: Milliseconds = 1_000
 const TIDY_INTERVAL: Milliseconds = 60_000
@@ -209,14 +210,8 @@ export class Agent {
     this.#feed.reconfigured()
     // What is taken back at the end is the kernel's business alone.
     if (this.#isClosing) return { needsRestart }
-    if (
-      !isSame(
-        [before.protect, before.policy, before.sensor, before.registrar],
-        [config.protect, config.policy, config.sensor, config.registrar],
-      )
-    ) {
-      this.#sensor.restart()
-    }
+    // What it knows of sources is lost by a restart, and frames meanwhile: not for a new account.
+    if (!isSame(sensorTask(before), sensorTask(this.#config))) this.#sensor.restart()
     if (!isSame([before.registrar, before.policy], [config.registrar, config.policy]))
       this.#registrar.restart()
     return { needsRestart }
@@ -248,18 +243,7 @@ export class Agent {
   }
 
   #sensorSettings(): SensorSettings {
-    const { protect, policy, sensor, registrar } = this.#config
-    return {
-      interfaces: protect.interfaces,
-      engine: sensor.engine,
-      udpPorts: protect.ports.udp,
-      tcpPorts: protect.ports.tcp,
-      destinations: protect.addresses,
-      policy,
-      registrarPorts: registrar.enabled ? registrar.listen.map(({ port }) => port) : [],
-      known: this.#knownSources(),
-      lanes: this.#laneSettings(),
-    }
+    return { ...sensorTask(this.#config), known: this.#knownSources(), lanes: this.#laneSettings() }
   }
 
   /** Lanes are written to the journal sooner than successes are, and know who registered a moment ago. */

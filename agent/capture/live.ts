@@ -27,7 +27,8 @@ export interface LiveCaptureOptions {
   readonly interface: string
   /**
    * `inbound`: those that come in there; `outbound`: those that this host sends there; `outside-in`: what comes in to
-   * the ports and goes out from them. Default: all.
+   * the ports and goes out from them. Default: all. With a direction the first block of the kernel's buffer is lost,
+   * a frame or a few: libpcap filters that one itself, and there it knows no directions (`blocks_to_filter_in_userland`).
    */
   readonly frames?: FrameDirection
   readonly ports: CapturePorts

@@ -127,7 +127,8 @@ export class Sensor {
       capture: new LiveCapture({
         interface: name,
         engine,
-        frames,
+        // Who the softswitch answers is believed of frames that leave: from outside anybody can forge its address.
+        frames: frames === 'all' ? 'outside-in' : frames,
         ports: { udpPorts, tcpPorts },
         onFrame: (frame) => (this.#merge ?? this.#pipeline).take(frame),
         onStatistics: (statistics) => {

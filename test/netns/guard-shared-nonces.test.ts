@@ -1,0 +1,3 @@
+import { besideKamailio } from './beside-kamailio.ts'
+
+besideKamailio({ sharedNonces: true })
