@@ -48,6 +48,13 @@ export class ChainRenderer {
     return kind === 'fillable' ? ['', ...rules, ''] : rules
   }
 
+  /** The match of packets under a limit; undefined while another one will follow it, since that has to count them too. */
+  under(name: LimitName): string | undefined {
+    if (this.#tablesOf(name).length > 1) return undefined
+    const { family, input } = this
+    return renderLimit(this.#tables[name], { family, buckets: input.sizes.buckets, side: 'upto' })
+  }
+
   /** The match of a limit, and that of the one that will follow it where there is one. */
   #tablesOf(name: LimitName): readonly string[] {
     const deciding = this.#render(this.#tables[name], this.input.sizes.buckets)

@@ -119,13 +119,18 @@ function sumCounts({ own }: ObservedChains): ReadonlyMap<CountKey, number> {
 
 function keyOf(chain: string, rule: string): CountKey | undefined {
   if (chain === 'RINGFENCE') {
-    if (rule.endsWith(' -g RINGFENCE-UDP')) return 'udp'
+    if (rule.endsWith(' -g RINGFENCE-UDP') || isShortWay(rule)) return 'udp'
     return rule.endsWith(' -g RINGFENCE-TCP') ? 'tcp' : undefined
   }
   if (!rule.endsWith(' -j DROP')) return undefined
   if (/--match-set rf-(?:deny|sip|reg)\d /.test(rule)) return 'blocks'
   if (/--match-set rf-sus[ap]\d /.test(rule)) return 'suspensions'
   return CAUSES[chain as ChainName]
+}
+
+/** Proven packets that were judged right at the entrance. */
+function isShortWay(rule: string): boolean {
+  return / --match-set rf-pvn\d src,src .* -j RETURN$/.test(rule)
 }
 
 interface Missing {

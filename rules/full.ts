@@ -7,6 +7,7 @@ const KNOWN_ARE_SERVED = 'proven, returning, gateway and allowed ones are not to
 
 /** What it means that a set takes nothing new, and which setting to raise. */
 const SETS: Readonly<Record<SetPurpose, { readonly means: string; readonly raise?: string }>> = {
+  named: { means: 'new blocks of the operator may miss proven ports', raise: 'kernel.elements' },
   allow: { means: 'what is newly allowed is treated as unknown', raise: 'kernel.elements' },
   dst: { means: 'new protected addresses are not protected', raise: 'kernel.elements' },
   deny: { means: 'new blocks of the operator are not made', raise: 'kernel.elements' },

@@ -59,6 +59,11 @@ export type BuiltInChain = keyof typeof JUMPS
 
 /** What the sets are for. Each is there twice, as `rf-…4` and `rf-…6`. */
 export type SetPurpose =
+  /**
+   * Everybody whom `allow`, `deny`, `gw` or `susp` name: what is asked before the proven. Who is proven and not in here
+   * needs no other look.
+   */
+  | 'named'
   /** Sources that always pass, under a ceiling. */
   | 'allow'
   /** Protected destinations, where they are listed. */
@@ -96,6 +101,7 @@ export type SetPurpose =
 
 /** Sets that the daemon fills. */
 export const WRITTEN_SETS = [
+  'named',
   'allow',
   'dst',
   'deny',
@@ -124,7 +130,7 @@ export const COUNTED_SETS = [
 ] as const satisfies readonly SetPurpose[]
 
 /** Sets whose elements have no end, which the chains need to be right from the start. */
-export const STANDING_SETS = ['allow', 'dst', 'gw'] as const satisfies readonly SetPurpose[]
+export const STANDING_SETS = ['named', 'allow', 'dst', 'gw'] as const satisfies readonly SetPurpose[]
 
 export interface SetDefinition {
   readonly name: string
@@ -137,6 +143,8 @@ export interface SetDefinition {
   readonly maxElements: number
 }
 
+/** `allow`, `deny`, `gw` and `susp`: there is room in `named` for whatever found room in them. */
+const SETS_THAT_NAME = 4
 const MAX_LISTED = 65_536
 /** A switch, two halves of all addresses. */
 const MAX_SWITCH = 16
@@ -168,6 +176,8 @@ export function defineSets(sizes: TableSizes): readonly SetDefinition[] {
     const netmask = family === 4 ? '' : ' netmask 64'
     const counted = ' timeout 0 counters'
     return [
+      // First, so that whoever goes through all sets has it right before those that it stands for.
+      define('named', 'hash:net', { max: max * SETS_THAT_NAME }),
       define('allow', 'hash:net', { max }),
       define('dst', 'hash:net', { max }),
       define('deny', 'hash:net', { max, more: counted }),

@@ -43,6 +43,29 @@ export function renderChains(input: ChainInput, family: Family, next?: NextLimit
         ),
       ),
     )
+  // What most packets of proven sources need and no more: it stands before the look at the destination, since a packet
+  // for somebody else passes anyway. Whatever it does not take goes the long way, where the same bucket is asked.
+  const underLimit = render.under('proven')
+  const unnamed = `-m set ! --match-set ${setName('named', family)} src`
+  const provenFirst =
+    underLimit === undefined
+      ? []
+      : traffic.interfaces.filter(isNeverLoopback).flatMap((name) =>
+          portLists(traffic.udpPorts).flatMap((list) =>
+            startsWith(REGISTER, family).map((match) =>
+              [
+                // Multiport takes longer to find one port.
+                `-i ${name} -p udp ${list.includes(',') ? '-m multiport --dports' : '-m udp --dport'} ${list}`,
+                ...(local ? [] : [protectedAddress]),
+                set('pvn', 'src,src'),
+                match.replace('-p udp ', ''),
+                unnamed,
+                underLimit,
+                '-j RETURN',
+              ].join(' '),
+            ),
+          ),
+        )
   /** Requests from a SIP port: what stands before the ports, and behind them. */
   const asking = (before: string, behind: string) =>
     traffic.responses === 'any'
@@ -52,6 +75,7 @@ export function renderChains(input: ChainInput, family: Family, next?: NextLimit
         )
 
   render.chain('RINGFENCE', [
+    ...provenFirst,
     '-i lo -j RETURN',
     // On a gateway the softswitch's own requests pass here; on its host they pass OUTPUT. Who forges its address from
     // outside comes in where no route leads back to it.
@@ -73,6 +97,11 @@ export function renderChains(input: ChainInput, family: Family, next?: NextLimit
   renderRegister(render)
   renderTcp(render)
   return render.chains
+}
+
+/** Whether a pattern of interfaces cannot mean `lo`, which may then be looked for later. */
+function isNeverLoopback(pattern: string): boolean {
+  return !(pattern.endsWith('+') && 'lo'.startsWith(pattern.slice(0, -1)))
 }
 
 /**

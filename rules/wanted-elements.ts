@@ -9,6 +9,10 @@ import {
   keysOfAllowed,
   keysOfDestination,
   keysOfGateway,
+  namedByAllowed,
+  namedByBlock,
+  namedByGateway,
+  namedBySuspension,
   STRICT_KEYS,
   type Until,
   untilOf,
@@ -52,13 +56,19 @@ export class WantedElements {
     const before = this.#state
     const destinations = state.traffic.destinations === 'local' ? [] : state.traffic.destinations
     const stands = () => STANDS
-    this.#exchange(pairUp(before.allow, state.allow), keysOfAllowed, stands, touched)
-    this.#exchange(pairUp(this.#destinations, destinations), keysOfDestination, stands, touched)
+    const allow = pairUp(before.allow, state.allow)
     const gateways = findDifference(before.gateways, state.gateways, isSameGateway)
-    this.#exchange(gateways, keysOfGateway, stands, touched)
     const blocks = findDifference(before.blocks, state.blocks, isSameBlock)
-    this.#exchange(blocks, (block) => [keyOfBlock(block)], untilOf, touched)
     const suspensions = findDifference(before.suspensions, state.suspensions, isSameSuspension)
+    // In this order whoever is blocked has left the short way of the proven before the block itself is written.
+    this.#exchange(allow, namedByAllowed, stands, touched)
+    this.#exchange(gateways, namedByGateway, stands, touched)
+    this.#exchange(blocks, namedByBlock, stands, touched)
+    this.#exchange(suspensions, namedBySuspension, stands, touched)
+    this.#exchange(allow, keysOfAllowed, stands, touched)
+    this.#exchange(pairUp(this.#destinations, destinations), keysOfDestination, stands, touched)
+    this.#exchange(gateways, keysOfGateway, stands, touched)
+    this.#exchange(blocks, (block) => [keyOfBlock(block)], untilOf, touched)
     this.#exchange(suspensions, (suspension) => [keyOfSuspension(suspension)], untilOf, touched)
     for (let i = 0; i < Math.max(before.members.length, state.members.length); i++) {
       const [old, next] = [before.members[i] ?? NO_MEMBERS, state.members[i] ?? NO_MEMBERS]

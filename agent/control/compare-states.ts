@@ -2,7 +2,7 @@ import type { ChainDiff, SomeOf } from '../../dashboard/api/what-if.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { DesiredState, Limit, Limits } from '../../rules/desired-state.ts'
 import { listElements } from '../../rules/elements.ts'
-import { defineSets } from '../../rules/names.ts'
+import { defineSets, purposeOf } from '../../rules/names.ts'
 import { renderChains } from '../../rules/render-chains.ts'
 import { diffLines } from './diff-lines.ts'
 
@@ -125,9 +125,11 @@ function compareElements(
 ): StateDifference['elements'] {
   const old = listElements(before)
   const next = listElements(after)
+  // A prefix is shown in the list that it was put into, and not again in the one that is made from those.
   const standing = (elements: ReadonlyMap<string, number>, key: string) => (elements.get(key) ?? 0) > now
-  const added = [...next.keys()].filter((key) => standing(next, key) && !standing(old, key))
-  const removed = [...old.keys()].filter((key) => standing(old, key) && !standing(next, key))
+  const isShown = (key: string) => purposeOf(key) !== 'named'
+  const added = [...next.keys()].filter((key) => isShown(key) && standing(next, key) && !standing(old, key))
+  const removed = [...old.keys()].filter((key) => isShown(key) && standing(old, key) && !standing(next, key))
   const some = (keys: readonly string[]): SomeOf => ({
     count: keys.length,
     first: keys.slice(0, FIRST_ELEMENTS),

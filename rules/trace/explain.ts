@@ -39,6 +39,7 @@ function chainsOf({ steps }: Walk): readonly ChainName[] {
 }
 
 function laneOf(walk: Walk, chains: readonly ChainName[]): TraceLane {
+  if (isShortWay(walk)) return 'proven'
   if (!chains.includes('RINGFENCE-UDP') && !chains.includes('RINGFENCE-TCP')) return 'none'
   const last = walk.steps.at(-1)!
   if (walk.verdict === 'drop') {
@@ -52,6 +53,11 @@ function laneOf(walk: Walk, chains: readonly ChainName[]): TraceLane {
   if (lane === 'allowed' && isIn('gw')) return 'gateway'
   if (chain === 'RINGFENCE-CONNECT' && isIn('ret1', 'ret2', 'ret3')) return 'returning'
   return lane
+}
+
+/** Whether a proven packet was judged right at the entrance. */
+function isShortWay({ decidedBy, passed }: Walk): boolean {
+  return decidedBy?.chain === 'RINGFENCE' && passed.some(({ rule }) => rule === decidedBy)
 }
 
 /** Whom a set punishes, where it drops. */

@@ -118,6 +118,9 @@ function readModule(words: Words, negatedBefore: boolean): Match {
       const side = words.oneOf('--dports', '--sports') === '--dports' ? 'dst' : 'src'
       return { kind: 'ports', side, ports: new Set(words.next().split(',').map(words.number)), negated }
     }
+    case 'udp':
+      words.expect('--dport')
+      return { kind: 'ports', side: 'dst', ports: new Set([words.number(words.next())]), negated }
     case 'addrtype':
       words.expect('--dst-type')
       return { kind: 'destination', types: words.someOf(DESTINATION_TYPES), negated }

@@ -19,7 +19,8 @@ export interface Telling {
 
 /** Why a rule matched, in words for an admin. */
 export function sayRule({ rule, found }: WalkedStep, telling: Telling): string {
-  if (rule.chain === 'RINGFENCE') return sayPlain(rule, telling)
+  const isShortWay = rule.matches.some((match) => match.kind === 'limit')
+  if (rule.chain === 'RINGFENCE' && !isShortWay) return sayPlain(rule, telling)
   const reasons = rule.matches.flatMap((match) => {
     if (match.kind === 'set') return [saySet(match, found, telling)]
     if (match.kind === 'limit') return [sayLimit(rule, telling)]
@@ -45,6 +46,7 @@ export function sayElement(element: FoundElement, telling: Telling): string {
     dst: () => `${address} is protected${through}`,
     deny: () => `${address} is blocked by the operator${through}${ends}`,
     gw: () => `${address} is ${gatewayOf(view, state)}${through}`,
+    named: () => `a rule that goes before the proven names ${address}${through}`,
     pvn: () => `${source} is proven`,
     sip: () => `${address} is blocked with scope sip${through}${ends}, and this port is not proven`,
     reg: () => `${address} is blocked with scope register${through}${ends}`,
@@ -85,8 +87,9 @@ function saySet(
 ): string {
   const element = found.find(({ set }) => set === match.set)
   if (element !== undefined) return sayElement(element, telling)
-  const { source } = namesOf(telling.view)
-  // The only set that is asked for who is not in it.
+  const { address, source } = namesOf(telling.view)
+  if (purposeOf(match.set) === 'named') return `no rule that goes before the proven names ${address}`
+  // The only other set that is asked for who is not in it.
   return `${source} was not seen within ${SEEN_FOR} s`
 }
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { gateway, prefix, proven, traffic } from '../rules/desired.ts'
+import { denied, gateway, prefix, proven, suspension, traffic } from '../rules/desired.ts'
 import { BACKENDS, programs } from '../stage/load-rules.ts'
 import { datagram } from './frames.ts'
 import { LATER, slow, TELLING } from './lanes-limits.ts'
@@ -14,6 +14,9 @@ import {
   RulesStage,
 } from './rules-stage.ts'
 
+/** The rule by which most REGISTERs of proven sources pass. */
+const SHORT_WAY = / --match-set rf-named[46] src .* -j RETURN$/
+
 for (const backend of BACKENDS) {
   describe.each([4, 6] as const)(`the right packets by ${backend}, IPv%i`, (family: Family) => {
     const stage = new RulesStage(backend)
@@ -21,10 +24,10 @@ for (const backend of BACKENDS) {
     beforeAll(() => stage.open())
     afterAll(() => stage.close())
 
-    /** Packets that came to our UDP chain. */
+    /** Packets that were judged: they came to our UDP chain, or took the short way of the proven. */
     const judged = async () =>
       (await stage.counts('RINGFENCE', family))
-        .filter(({ rule }) => / -[jg] RINGFENCE-UDP$/.test(rule))
+        .filter(({ rule }) => / -[jg] RINGFENCE-UDP$/.test(rule) || SHORT_WAY.test(rule))
         .reduce((sum, { packets }) => sum + packets, 0)
     const KINDS = [REGISTER, ` ${REGISTER}`, INVITE, BYE, OK, '\r\n\r\n']
 
@@ -82,6 +85,55 @@ for (const backend of BACKENDS) {
       await stage.inject(forged)
       expect(await judged()).toBe(31)
       await stage.host.run('ip', 'addr', 'del', `${later}/${family === 4 ? 24 : 64}`, 'dev', 'eth0')
+    })
+
+    const counted = async (pattern: RegExp) =>
+      (await stage.counts('RINGFENCE', family))
+        .filter(({ rule }) => pattern.test(rule))
+        .reduce((sum, { packets }) => sum + packets, 0)
+
+    test('a proven source takes the short way up to its limit, and each of its packets is counted once', async () => {
+      const known = stage.fresh(family)
+      await stage.hold({ limits: TELLING, members: [[proven(known, 5060, LATER)]] })
+      expect(await stage.passed({ from: known, port: 5060, texts: times(30, REGISTER) })).toBe(20)
+      expect([await counted(SHORT_WAY), await judged()]).toEqual([20, 30])
+      // Only REGISTERs, only of that port, and only to a SIP port.
+      expect(await stage.passed({ from: known, port: 5060, texts: [INVITE, BYE, '\r\n\r\n'] })).toBe(3)
+      expect(await stage.passed({ from: known, port: 40_001, texts: [REGISTER] })).toBe(1)
+      expect(await stage.passed({ from: known, port: 5060, toPort: FREE_PORT, texts: [REGISTER] })).toBe(1)
+      expect([await counted(SHORT_WAY), await judged()]).toEqual([20, 34])
+    })
+
+    const around = (source: string) => prefix(`${source}/${family === 4 ? 28 : 60}`)
+    test.each([
+      ['the operator blocks', (s: string) => ({ blocks: [denied(s)] }), 0],
+      ['the operator blocks with its network', (s: string) => ({ blocks: [denied(around(s), LATER)] }), 0],
+      ['is suspended', (s: string) => ({ suspensions: [suspension(s, 5060, LATER)] }), 0],
+      ['is allowed', (s: string) => ({ allow: [around(s)] }), 60],
+      ['is a gateway', (s: string) => ({ gateways: [gateway('trunk', [around(s)], slow(6))] }), 6],
+    ])('no proven source takes the short way that %s', async (_name, named, pass) => {
+      const known = stage.fresh(family)
+      const members = [[proven(known, 5060, LATER)]]
+      await stage.hold({ limits: TELLING, members, ...named(known) })
+      expect(await stage.passed({ from: known, port: 5060, texts: times(70, REGISTER) })).toBe(pass)
+      expect([await counted(SHORT_WAY), await judged()]).toEqual([0, 70])
+      // From the moment on that it is named no more.
+      await stage.hold({ limits: TELLING, members })
+      expect(await stage.passed({ from: known, port: 5060, texts: times(70, REGISTER) })).toBe(20)
+      expect(await counted(SHORT_WAY)).toBe(20)
+    })
+
+    test('where destinations are listed the short way leads to these alone', async () => {
+      const known = stage.fresh(family)
+      const destinations = [prefix(HOST_TOO[family])]
+      const members = [[proven(known, 5060, LATER)]]
+      await stage.hold({ limits: TELLING, members, traffic: traffic({ destinations }) })
+      expect(await stage.passed({ from: known, port: 5060, texts: times(60, REGISTER) })).toBe(60)
+      expect(await judged()).toBe(0)
+      expect(
+        await stage.passed({ from: known, port: 5060, to: HOST_TOO[family], texts: times(60, REGISTER) }),
+      ).toBe(20)
+      expect([await counted(SHORT_WAY), await judged()]).toEqual([20, 60])
     })
 
     test('where destinations are listed it is these alone', async () => {

@@ -283,9 +283,10 @@ test('every rule counts its packets', () => {
   expect(
     counted.map(({ rule, packets }) => `${rule.split(' ')[1]} ${rule.split(' ').at(-1)} ${packets}`),
   ).toEqual([
-    'RINGFENCE RINGFENCE-UDP 53',
-    'RINGFENCE-UDP RINGFENCE-REGISTER 53',
-    'RINGFENCE-REGISTER RINGFENCE-PROVEN 53',
+    'RINGFENCE RETURN 50',
+    'RINGFENCE RINGFENCE-UDP 3',
+    'RINGFENCE-UDP RINGFENCE-REGISTER 3',
+    'RINGFENCE-REGISTER RINGFENCE-PROVEN 3',
     'RINGFENCE-PROVEN RINGFENCE-AGGREGATOR 3',
     'RINGFENCE-AGGREGATOR DROP 3',
   ])

@@ -98,7 +98,7 @@ describe('the difference of two desired states', () => {
       .get('RINGFENCE')!
       .filter((rule) => rule.includes('-p udp'))
     expect(entrance?.removed).toEqual(udp)
-    expect(entrance?.added).toEqual(udp.map((rule) => rule.replace('--dports 5060', '--dports 5070')))
+    expect(entrance?.added).toEqual(udp.map((rule) => rule.replace(/(--dports?) 5060/, '$1 5070')))
     expect(warmed).toBe(false)
   })
 
