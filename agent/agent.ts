@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { ControlPlane } from '../dashboard/api/control-plane.ts'
 import { sourcePrefixOf } from '../registrar/net/address.ts'
@@ -7,23 +8,29 @@ import type { DesiredState } from '../rules/desired-state.ts'
 import { RulesEngine } from '../rules/engine.ts'
 import { ImaginedKernel } from '../rules/imagined-kernel.ts'
 import { IptablesKernel } from '../rules/iptables-kernel.ts'
+import { probeNflog } from '../rules/probe-nflog.ts'
 import { removeFromEveryBackend } from '../rules/remove-everything.ts'
+import { backtestInChild } from './backtest/backtest-child.ts'
 import type { Config } from './config/config.ts'
-import { readHostFacts } from './config/kernel-sizes.ts'
+import { type HostFacts, readHostFacts } from './config/kernel-sizes.ts'
 import { AgentControlPlane } from './control/control-plane.ts'
 import { heldByKernel } from './control/held-by-kernel.ts'
 import { keysThatNeedRestart, withFixedOf } from './control/needs-restart.ts'
 import type { SensorView } from './control/parts.ts'
 import { Picture } from './control/picture.ts'
+import { SoftswitchWatch } from './control/softswitch-watch.ts'
 import { showTarget } from './control/views.ts'
 import type { AttackState } from './decide/attack.ts'
 import { Decisions } from './decide/decisions.ts'
 import { KernelFeed, mostDecisions } from './decide/kernel-feed.ts'
 import type { SparedLists } from './decide/spared.ts'
+import type { WeatherName, WeatherState } from './decide/weather.ts'
+import { WeatherWatch } from './decide/weather-watch.ts'
 import { RETURNING_FOR } from './detect/flood.ts'
 import type { Verdict } from './detect/verdict.ts'
 import { type HostFigures, readHostFigures } from './host/host-figures.ts'
 import { LogGate } from './host/log.ts'
+import { HistoryKeeper } from './journal/history-keeper.ts'
 import type { Journal } from './journal/journal.ts'
 import { RegistrarChild } from './registrar-child.ts'
 import { localAddresses } from './sensor/local-addresses.ts'
@@ -36,6 +43,7 @@ import type {
 } from './sensor/messages.ts'
 import { SensorProcess } from './sensor/sensor-process.ts'
 import { sensorTask } from './sensor-task.ts'
+import { watchedSecond } from './weather-second.ts'
 
 const HOST_INTERVAL: Milliseconds = 1_000
 const TIDY_INTERVAL: Milliseconds = 60_000
@@ -44,6 +52,12 @@ const SUMMARIES_TO_START = 4
 /** What an attacker can make us write, a second. */
 const MOST_LINES = 20
 const MOST_VERDICTS_KEPT = 200
+
+const WEATHER_LINES: Readonly<Record<WeatherName, string>> = {
+  peace: 'peace again',
+  attack: 'under attack: the retry limit is tighter and suspensions are longer',
+  recovery: 'phones come back all at once: nobody is blocked for a rate',
+}
 
 export interface AgentOptions {
   readonly config: Config
@@ -63,8 +77,10 @@ export class Agent {
   readonly #engine: RulesEngine
   readonly #decisions: Decisions
   readonly #feed: KernelFeed
-  readonly #hostFacts = readHostFacts()
+  readonly #weather: WeatherWatch
+  readonly #hostFacts: HostFacts = { ...readHostFacts() }
   readonly #sensor: SensorProcess
+  readonly #softswitch: SoftswitchWatch
   readonly #registrar: RegistrarChild
   readonly #picture = new Picture()
   readonly #sensorView: SensorView = {
@@ -74,10 +90,14 @@ export class Agent {
     framesLost: 0,
     malformed: 0,
     sourcesTracked: 0,
+    learntBindings: 0,
+    logs: [],
     detail: 'the sensor is starting',
   }
   readonly #logGate: LogGate
   readonly #verdictGate: LogGate
+  /** The record of traffic, beside the journal. */
+  readonly #history: HistoryKeeper
   #config: Config
   #host: HostFigures = { cpu: 0, memoryUsed: 0, memoryTotal: 0 }
   #timers: NodeJS.Timeout[] = []
@@ -122,6 +142,40 @@ export class Agent {
       decisions: this.#decisions,
       hand: (state) => this.#hand(state),
       onAttack: (attack) => this.#attackChanged(attack),
+      onReturned: (account) => this.#weather.returned(account),
+      leftForUnknown: () => this.#weather.leftForUnknown,
+      keep: (write) => this.#keep(write),
+    })
+    this.#weather = new WeatherWatch({
+      config: () => this.#config,
+      journal,
+      clock,
+      lanes: () => this.#feed.lanes(),
+      strict: () => this.#feed.strict(),
+      onState: (weather) => this.#weatherChanged(weather),
+      onAnomaly: (_, what, sentence) =>
+        log.warn({ sentence }, what === 'began' ? 'unusual traffic' : 'no longer unusual'),
+      onMeter: () => {
+        log.info(
+          { perSecond: this.#weather.leftForUnknown },
+          'the limit of all unknown sources follows the capacity',
+        )
+        this.#feed.metered()
+      },
+      keep: (write) => this.#keep(write),
+    })
+    this.#history = new HistoryKeeper({
+      file: join(config.data, 'history.db'),
+      clock,
+      days: () => this.#config.history.days,
+      onChange: (sentence) => log.warn(sentence),
+    })
+    this.#softswitch = new SoftswitchWatch({
+      journal,
+      log: {
+        info: (fields, sentence) => log.info(fields, sentence),
+        warn: (fields, sentence) => log.warn(fields, sentence),
+      },
       keep: (write) => this.#keep(write),
     })
     this.#sensor = new SensorProcess({
@@ -131,6 +185,7 @@ export class Agent {
     })
     this.#registrar = new RegistrarChild({
       config: () => this.#config,
+      policy: () => this.#weather.policy,
       log,
       onVerdict: (verdict) => this.#judged(verdict),
       onChange: () => this.#plane.changed(),
@@ -144,6 +199,9 @@ export class Agent {
       engine: this.#engine,
       picture: this.#picture,
       sensor: this.#sensorView,
+      softswitch: this.#softswitch,
+      learntBindings: () => this.#sensor.bindings(),
+      arrivals: (perSecond) => this.#sensor.arrivals(perSecond),
       explainSource: (address) => this.#sensor.explain(address),
       pardonSource: (address) => this.#sensor.pardon(address),
       registrar: this.#registrar,
@@ -153,6 +211,7 @@ export class Agent {
       strict: () => this.#feed.strict(),
       setStrict: (order) => this.#feed.setStrict(order),
       lanes: () => this.#feed.lanes(),
+      weather: () => this.#weather.report(),
       desired: () => this.#feed.desired(),
       desiredUnder: (other) => this.#feed.desiredUnder(other),
       removeRules: async () => {
@@ -164,6 +223,11 @@ export class Agent {
       },
       configFile: options.configFile,
       reconfigure: (next) => void this.reconfigure(next),
+      history: {
+        trouble: () => this.#history.trouble,
+        lost: () => this.#history.lost,
+        backtest: (task) => backtestInChild(this.#history.file, task),
+      },
       log: {
         info: (fields, sentence) => log.info(fields, sentence),
         warn: (fields, sentence) => log.warn(fields, sentence),
@@ -175,7 +239,16 @@ export class Agent {
     this.plane = this.#plane
   }
 
+  /** Asks the kernel what it can do, where that has to be known before it is given rules. To be done once, first. */
+  async prepare(): Promise<void> {
+    if (this.#config.mode === 'observe') return
+    const logsPackets = await probeNflog()
+    Object.assign(this.#hostFacts, { logsPackets })
+    if (!logsPackets) this.#o.log.warn('the kernel has no log of packets (NFLOG): a flood is captured whole')
+  }
+
   start(): void {
+    this.#weather.start()
     this.#feed.start()
     this.#sensor.start()
     this.#registrar.start()
@@ -211,7 +284,8 @@ export class Agent {
     // What is taken back at the end is the kernel's business alone.
     if (this.#isClosing) return { needsRestart }
     // What it knows of sources is lost by a restart, and frames meanwhile: not for a new account.
-    if (!isSame(sensorTask(before), sensorTask(this.#config))) this.#sensor.restart()
+    const host = this.#hostFacts
+    if (!isSame(sensorTask(before, host), sensorTask(this.#config, host))) this.#sensor.restart()
     if (!isSame([before.registrar, before.policy], [config.registrar, config.policy]))
       this.#registrar.restart()
     return { needsRestart }
@@ -223,7 +297,9 @@ export class Agent {
     await this.#plane.close()
     await Promise.all([this.#sensor.stop(), this.#registrar.stop()])
     this.#feed.close()
+    this.#weather.close()
     await this.#engine.close()
+    this.#history.close()
   }
 
   #hand(state: DesiredState): void {
@@ -237,13 +313,33 @@ export class Agent {
     this.#plane.changed()
   }
 
-  #attackChanged({ state, why }: AttackState): void {
+  #attackChanged(attack: AttackState): void {
+    const { state, why } = attack
     this.#o.log.warn({ why }, state === 'strict' ? 'the strict limits decide' : 'the limits of peace decide')
+    this.#weather.recordStrict(attack)
     this.#plane.changed()
   }
 
+  /** Another state means other thresholds, in the sensor and in Ringfence's own registrar. */
+  #weatherChanged({ state, why }: WeatherState): void {
+    this.#o.log.warn({ why }, WEATHER_LINES[state])
+    this.#tellPolicy()
+    this.#plane.changed()
+  }
+
+  #tellPolicy(): void {
+    this.#sensor.configurePolicy(this.#weather.policy)
+    this.#registrar.setPolicy(this.#weather.policy)
+  }
+
   #sensorSettings(): SensorSettings {
-    return { ...sensorTask(this.#config), known: this.#knownSources(), lanes: this.#laneSettings() }
+    return {
+      ...sensorTask(this.#config, this.#hostFacts),
+      policy: this.#weather.policy,
+      known: this.#knownSources(),
+      lanes: this.#laneSettings(),
+      nonces: this.#softswitch.nonces,
+    }
   }
 
   /** Lanes are written to the journal sooner than successes are, and know who registered a moment ago. */
@@ -251,7 +347,13 @@ export class Agent {
     const now = this.#o.clock()
     let known: readonly KnownSuccess[] = []
     this.#keep(() => {
-      known = this.#o.journal.knownSources(now - RETURNING_FOR)
+      const since = now - RETURNING_FOR
+      const accounts = new Map(
+        this.#o.journal.returningEntries(since).map((entry) => [entry.source, entry.accounts]),
+      )
+      known = this.#o.journal
+        .knownSources(since)
+        .map((success) => ({ ...success, accounts: accounts.get(success.source) ?? 1 }))
     })
     const listed = new Set(known.map(({ source }) => source))
     const others = this.#feed.returning().filter((source) => !listed.has(source))
@@ -274,7 +376,7 @@ export class Agent {
     this.#sensor.configureLanes(lanes)
   }
 
-  #sensed(message: Exclude<FromSensor, { type: 'explained' }>): void {
+  #sensed(message: Exclude<FromSensor, { type: 'explained' | 'bindings' }>): void {
     switch (message.type) {
       case 'verdict':
         this.#judged(message.verdict)
@@ -288,6 +390,9 @@ export class Agent {
       case 'lanes':
         this.#feed.take(message)
         return
+      case 'record':
+        this.#history.write(message.batch)
+        return
       case 'summary':
         this.#summarised(message.summary)
         return
@@ -298,12 +403,13 @@ export class Agent {
   #judged(verdict: Verdict): void {
     const decided = this.#decisions.decide(verdict)
     if (this.#verdictGate.ask().write) {
-      const { time, address, port, action, scope, grade, reason, evidence } = verdict
+      const { time, name, address, port, action, scope, grade, reason, evidence } = verdict
       this.#keep(() => {
         this.#o.journal.recordVerdict({
           time,
           source: sourcePrefixOf(address),
           port,
+          name,
           action,
           scope,
           grade,
@@ -312,6 +418,7 @@ export class Agent {
         })
       })
     }
+    if (verdict.action === 'alert') this.#alerted(verdict)
     if (decided.kind !== 'made') return
     if (decided.decision.kind === 'block') this.#picture.blocked(verdict.time)
     const { write, keptBack } = this.#logGate.ask()
@@ -324,15 +431,35 @@ export class Agent {
     )
   }
 
+  /** Nothing is done to anybody, but somebody should look. */
+  #alerted({ name, address, port, grade, reason, evidence }: Verdict): void {
+    const { write, keptBack } = this.#logGate.ask()
+    if (!write) return
+    const fields = { alert: name, address, port, grade, reason, evidence }
+    this.#o.log.warn(keptBack > 0 ? { ...fields, linesKeptBack: keptBack } : fields, 'look at this')
+  }
+
   #summarised(summary: SensorSummary): void {
     this.#picture.summarised(summary, this.#host.cpu)
     this.#feed.summarised({ registers: summary.unknownRegisters, seconds: summary.seconds })
+    this.#weather.summarised(watchedSecond(summary))
     this.#plane.summarised(summary)
+    this.#softswitch.summarised(summary)
     const view = this.#sensorView
     view.framesSeen += summary.frames
     view.framesLost = summary.framesLost
+    this.#readAs(summary)
     view.malformed += summary.malformed
     view.sourcesTracked = summary.sourcesTracked
+    view.learntBindings = summary.bindings
+    for (const { log, path, state, reason } of summary.logs) {
+      const before = view.logs.find((known) => known.log === log)
+      if (before?.state === state && before.reason === reason) continue
+      const said = `the log of ${log} (${path}) is ${state === 'following' ? 'followed' : `not followed: ${reason}`}`
+      if (state === 'following') this.#o.log.info(said)
+      else this.#o.log.warn(said)
+    }
+    view.logs = summary.logs
     const broken = summary.captures.filter(({ state }) => state !== 'running')
     view.engine = [...new Set(summary.captures.map(({ engine }) => engine))].join(', ')
     this.#blindFor = broken.length === 0 ? 0 : this.#blindFor + 1
@@ -345,6 +472,23 @@ export class Agent {
     this.#plane.changed()
   }
 
+  /** How requests are read, said when it changes. */
+  #readAs({ sampling, lowerBounds }: SensorSummary): void {
+    const view = this.#sensorView
+    const before = view.sampling
+    view.sampling = sampling
+    view.lowerBounds = lowerBounds
+    if (before && before.state !== sampling.state && sampling.state !== 'off') {
+      const how =
+        sampling.state === 'loud'
+          ? `so much arrives that requests are read from the kernel's log (NFLOG group ${sampling.group})`
+          : 'every request is captured again'
+      this.#o.log.info(how)
+    }
+    if (sampling.detail !== '' && sampling.detail !== before?.detail && sampling.state !== 'off')
+      this.#o.log.warn(`the kernel's log of requests cannot be read: ${sampling.detail}`)
+  }
+
   #sensorChanged(state: SensorView['state'], detail: string): void {
     this.#sensorView.state = state
     this.#sensorView.detail = detail
@@ -354,6 +498,7 @@ export class Agent {
 
   #tidy(): void {
     this.#keep(() => this.#o.journal.tidy(this.#o.clock()))
+    this.#history.tidy()
   }
 
   /** What is only remembered may fail without harm to what is enforced; it is counted and shown. */

@@ -53,6 +53,7 @@ async function run(configFile: string, log: ReturnType<typeof openLog>): Promise
       }),
     )
     log.info({ socket: config.control.socket }, 'commands are taken')
+    await agent.prepare()
     agent.start()
     if (config.dashboard.enabled) doors.push(await openDashboard(config, agent, version, log))
     await agent.settled()

@@ -17,6 +17,7 @@ import type {
 import { type Address, showSource, sourcePrefixOf } from '../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../registrar/net/time.ts'
 import type { RegistrarSettings } from '../registrar/open-registrar.ts'
+import type { PolicySettings } from '../registrar/policy.ts'
 import type { Config } from './config/config.ts'
 import type { RegistrarDoor } from './control/parts.ts'
 import { lockoutVerdict, suspendVerdict } from './detect/failures.ts'
@@ -28,6 +29,8 @@ const MOST_BINDINGS_SHOWN = 10_000
 
 export interface RegistrarChildOptions {
   readonly config: () => Config
+  /** The one that holds now: under attack it is a tighter one. */
+  readonly policy: () => PolicySettings
   readonly log: Logger
   readonly onVerdict: (verdict: Verdict) => void
   readonly onChange: () => void
@@ -116,6 +119,14 @@ export class RegistrarChild implements RegistrarDoor {
     return answer.kind === 'bindings' ? answer.bindings.map((binding) => bindingView(binding, now)) : []
   }
 
+  /** Other numbers for retry and suspension, while it runs and whenever it starts anew. */
+  setPolicy(policy: PolicySettings): void {
+    if (!this.#child.running) return
+    void this.#questions.ask((id) =>
+      this.#child.tell({ type: 'ask', id, question: { kind: 'set-policy', policy: policyOf(policy) } }),
+    )
+  }
+
   pardon(address: Address): void {
     if (!this.#child.running) return
     const question: Question = { kind: 'release', prefix: sourcePrefixOf(address) }
@@ -123,13 +134,12 @@ export class RegistrarChild implements RegistrarDoor {
   }
 
   #settings(): RegistrarSettings {
-    const { registrar, policy, data } = this.#options.config()
-    const { registerRetry, registerSuspend, registerSuspendTime, block } = policy
+    const { registrar, data } = this.#options.config()
     return {
       ...registrar,
       accounts: registrar.accounts.map(({ user, ha1 }) => ({ user, ha1 })),
       listen: registrar.listen.map(({ host, port }) => ({ host, port })),
-      policy: { registerRetry, registerSuspend, registerSuspendTime, block },
+      policy: policyOf(this.#options.policy()),
       directory: join(data, 'registrar'),
     }
   }
@@ -195,6 +205,11 @@ export class RegistrarChild implements RegistrarDoor {
 }
 
 const OFF: StatusSnapshot['registrar'] = { state: 'off', accounts: 0, bindings: 0, detail: '' }
+
+/** What of a policy is the registrar's business. */
+function policyOf({ registerRetry, registerSuspend, registerSuspendTime, block }: PolicySettings) {
+  return { registerRetry, registerSuspend, registerSuspendTime, block }
+}
 
 function refusal({ refusal, message }: Extract<Answer, { kind: 'refused' }>): OrderRefused {
   switch (refusal) {

@@ -1,8 +1,13 @@
 import { createReadStream } from 'node:fs'
+import type { ComparisonView } from '../dashboard/api/comparison.ts'
+import type { Prefix } from '../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../registrar/net/time.ts'
 import { showDuration } from '../registrar/net/time.ts'
+import { sparedBy } from './backtest/backtest.ts'
+import { comparePolicies } from './backtest/compare-policies.ts'
+import { PolicyRun } from './backtest/policy-run.ts'
+import type { Frame } from './capture/frame.ts'
 import { CaptureReader } from './capture/read-capture.ts'
-import { Detector } from './detect/detector.ts'
 import type { DetectionPolicy, Verdict } from './detect/verdict.ts'
 import { Pipeline } from './sensor/pipeline.ts'
 
@@ -12,9 +17,21 @@ export interface ReplayOptions {
   readonly ports: readonly number[] | 'any'
   /** One JSON object a line instead of text for people. */
   readonly json: boolean
-  readonly config: { readonly policy: DetectionPolicy }
+  readonly config: ReplayPolicy
+  /** Another policy to compare it with: then no single verdict is written, but what the two decide otherwise. */
+  readonly against?: {
+    readonly config: ReplayPolicy
+    readonly names: readonly [config: string, against: string]
+  }
   readonly write: (line: string) => void
   readonly writeError: (line: string) => void
+}
+
+/** What a configuration says of verdicts. */
+export interface ReplayPolicy {
+  readonly policy: DetectionPolicy
+  readonly allow?: readonly Prefix[]
+  readonly gateways?: readonly { readonly prefixes: readonly Prefix[] }[]
 }
 
 /** The counts of a whole replay, as `--json` prints them last. */
@@ -35,30 +52,32 @@ export interface ReplaySummary {
   readonly malformed: number
 }
 
-/** A replay has no flood to fear, so it may remember more than the sensor does. */
-const MOST_SOURCES = 2_000_000
-
 /**
  * Takes captures along the same way as live packets (decode, observe, verdict), clocked by their own timestamps.
  * Several files are one story, in the order given. Exit code 1 where a file could not be read as a capture.
  */
 export async function replayCaptures(
   options: ReplayOptions,
-): Promise<{ exitCode: number; summary: ReplaySummary }> {
-  const detector = new Detector({
-    policy: options.config.policy,
-    maxSources: MOST_SOURCES,
-    onVerdict: (verdict) => options.write(options.json ? verdictLine(verdict) : verdictText(verdict)),
+): Promise<{ exitCode: number; summary: ReplaySummary; comparison?: ComparisonView }> {
+  const { config, against } = options
+  const way = wayOf(options.ports, config, (verdict) => {
+    if (!against) options.write(options.json ? verdictLine(verdict) : verdictText(verdict))
   })
-  const ports = options.ports === 'any' ? 'any' : { udp: new Set(options.ports), tcp: new Set(options.ports) }
-  const pipeline = new Pipeline({
-    ports,
-    countFlood: (address, time) => detector.countFlood(address, time),
-    onObservation: (observation) => detector.observe(observation),
-  })
+  // Each has a pipeline of its own: what is read of a flood depends on what was decided about it.
+  const other = against && wayOf(options.ports, against.config)
+  const span: { from: EpochMilliseconds | null; to: EpochMilliseconds | null } = { from: null, to: null }
+  const take = (frame: Frame) => {
+    way.pipeline.take(frame)
+    if (!other) return
+    other.pipeline.take(frame)
+    span.from = Math.min(span.from ?? frame.time, frame.time)
+    span.to = Math.max(span.to ?? frame.time, frame.time)
+  }
+  const { pipeline } = way
+  const { detector } = way.run
   let exitCode = 0
   for (const file of options.files) {
-    const fault = await replayFile(file, pipeline)
+    const fault = await replayFile(file, take)
     if (fault === undefined) continue
     options.writeError(fault.sentence)
     if (fault.fatal) exitCode = 1
@@ -81,14 +100,44 @@ export async function replayCaptures(
     malformed,
   }
   options.write(options.json ? JSON.stringify(summary) : summaryText(summary))
-  return { exitCode, summary }
+  if (!against || !other) return { exitCode, summary }
+  const [name, otherName] = against.names
+  const comparison = comparePolicies(
+    { name, run: way.run },
+    { name: otherName, run: other.run },
+    { ...span, notes: [WHAT_A_CAPTURE_HIDES] },
+  )
+  return { exitCode, summary, comparison }
+}
+
+const WHAT_A_CAPTURE_HIDES =
+  'what a source would have done otherwise, had it been blocked or let go on, is not in the capture'
+
+/** The packet's way under one policy. */
+function wayOf(
+  ports: ReplayOptions['ports'],
+  { policy, allow = [], gateways = [] }: ReplayPolicy,
+  onVerdict?: (verdict: Verdict) => void,
+): { readonly pipeline: Pipeline; readonly run: PolicyRun } {
+  const run = new PolicyRun({
+    policy,
+    isSpared: sparedBy({ allow, gateways: gateways.flatMap(({ prefixes }) => prefixes), protect: [] }),
+    ...(onVerdict ? { onVerdict } : {}),
+  })
+  const pipeline = new Pipeline({
+    ports: ports === 'any' ? 'any' : { udp: new Set(ports), tcp: new Set(ports) },
+    exchanges: { isBound: (source, at) => run.detector.bindings.isBoundAt(source, at) },
+    countFlood: (address, time) => run.countFlood(address, time),
+    onObservation: (observation) => run.observe(observation),
+  })
+  return { pipeline, run }
 }
 
 async function replayFile(
   file: string,
-  pipeline: Pipeline,
+  take: (frame: Frame) => void,
 ): Promise<{ sentence: string; fatal: boolean } | undefined> {
-  const reader = new CaptureReader({ onFrame: (frame) => pipeline.take(frame) })
+  const reader = new CaptureReader({ onFrame: take })
   const stream = file === '-' ? process.stdin : createReadStream(file, { highWaterMark: 262_144 })
   try {
     for await (const chunk of stream) {
@@ -137,7 +186,7 @@ function verdictLine(verdict: Verdict): string {
 function verdictText({ time, address, port, action, scope, grade, reason, duration }: Verdict): string {
   const target =
     port === null ? address : address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
-  const span = action === 'limit' ? '' : ` for ${showDuration(duration)}`
+  const span = action === 'limit' || action === 'alert' ? '' : ` for ${showDuration(duration)}`
   return `${showTime(time)}  ${action} ${target}${span} (${scope}, grade ${grade}): ${printable(reason)}`
 }
 

@@ -6,8 +6,9 @@ import { DesiredStateError } from '../rules/check-desired-state.ts'
 import type { DesiredState } from '../rules/desired-state.ts'
 import { RulesEngine } from '../rules/engine.ts'
 import { IptablesKernel } from '../rules/iptables-kernel.ts'
+import { probeNflog } from '../rules/probe-nflog.ts'
 import type { Config } from './config/config.ts'
-import { readHostFacts } from './config/kernel-sizes.ts'
+import { type HostFacts, readHostFacts } from './config/kernel-sizes.ts'
 import { ConfigRefused } from './config/problem.ts'
 import { loadConfig } from './config/read-config.ts'
 import { failureSentence } from './control/notice.ts'
@@ -65,7 +66,9 @@ export async function restoreRules({ configFile, socket, clock }: RestoreOptions
   const { journal, notice } = openOrForget(config, clock)
   const engine = new RulesEngine({ kernel: new IptablesKernel(), clock })
   try {
-    const desired = handOn({ config, journal, clock, engine })
+    // The same rules as the daemon's, or it would have to write them again, with their counters.
+    const host = { ...readHostFacts(), logsPackets: await probeNflog() }
+    const desired = handOn({ host, config, journal, clock, engine })
     await applied(engine, clock)
     return { outcome: 'restored', says: [sayRestored(desired), ...notice].join('; ') }
   } finally {
@@ -96,17 +99,18 @@ function openOrForget(config: Config, now: Clock): { journal: Journal; notice: r
 }
 
 function handOn({
+  host,
   config,
   journal,
   clock,
   engine,
 }: {
+  readonly host: HostFacts
   readonly config: Config
   readonly journal: Journal
   readonly clock: Clock
   readonly engine: RulesEngine
 }): DesiredState {
-  const host = readHostFacts()
   const decisions = new Decisions({
     journal,
     clock,

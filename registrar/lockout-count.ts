@@ -1,4 +1,5 @@
 import { BoundedMap } from './bounded-map.ts'
+import { hashText } from './hash-text.ts'
 import type { Prefix } from './net/address.ts'
 import type { EpochMilliseconds, Milliseconds, Seconds } from './net/time.ts'
 
@@ -17,7 +18,7 @@ export interface LockoutEvidence {
  */
 export class LockoutCount {
   readonly #failing: BoundedMap<Prefix, FailingSource>
-  readonly #good: BoundedMap<Prefix, BoundedMap<string, EpochMilliseconds>>
+  readonly #good: BoundedMap<Prefix, BoundedMap<number, EpochMilliseconds>>
 
   constructor({ capacity }: { capacity: number }) {
     this.#failing = new BoundedMap({ capacity })
@@ -40,7 +41,7 @@ export class LockoutCount {
     limit: { readonly failures: number; readonly within: Seconds },
   ): LockoutEvidence | undefined {
     const source = this.#failing.get(prefix) ?? { failures: [] }
-    source.failures.push({ at, account: account.slice(0, ACCOUNT_KEPT) })
+    source.failures.push({ at, account: hashText(account) })
     const from = at - limit.within * 1000
     while (source.failures.length > limit.failures || (source.failures[0] && source.failures[0].at <= from)) {
       source.failures.shift()
@@ -58,7 +59,7 @@ export class LockoutCount {
 
   noteSuccess(prefix: Prefix, account: string, at: EpochMilliseconds): void {
     const good = this.#good.get(prefix) ?? new BoundedMap({ capacity: GOOD_KEPT })
-    good.set(account, at)
+    good.set(hashText(account), at)
     this.#good.set(prefix, good)
   }
 
@@ -80,10 +81,9 @@ const FEWEST_ACCOUNTS = 3
 
 interface FailingSource {
   /** Oldest first, never more than the limit. */
-  readonly failures: { readonly at: EpochMilliseconds; readonly account: string }[]
+  readonly failures: { readonly at: EpochMilliseconds; readonly account: number }[]
 }
 
 /** The longest registration that is granted by default: after it, a silent account is gone. */
 const GOOD_FOR: Milliseconds = 3_600_000
 const GOOD_KEPT = 64
-const ACCOUNT_KEPT = 128

@@ -164,6 +164,11 @@ export class RetryPolicy {
     this.#lockouts.noteSuccess(sourcePrefixOf(source.address), account, at)
   }
 
+  /** Accounts that succeeded at this source within the last hour, counted up to some dozens. */
+  goodAccounts(prefix: Prefix, now: EpochMilliseconds): number {
+    return this.#lockouts.goodAccounts(prefix, now)
+  }
+
   /** Until when this account is refused at this source; undefined where it is not. */
   suspendedUntil({ account, source, now, proven }: Standing): EpochMilliseconds | undefined {
     if (this.#suspended.size === 0) return undefined

@@ -20,6 +20,11 @@ export interface ProtectedTraffic {
    * where its requests leave another way and nobody can know.
    */
   readonly responses: 'asked' | 'any'
+  /**
+   * The group of the kernel's own log (NFLOG) that gets the UDP packets that pass, and a sample of all that arrive, for
+   * whoever listens to it under a flood. Absent: nothing is logged.
+   */
+  readonly logGroup?: number
 }
 
 /** All rates. A source is an IPv4 address or an IPv6 /64; a prefix is a /24 or a /48. */

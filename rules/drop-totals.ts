@@ -119,7 +119,7 @@ function sumCounts({ own }: ObservedChains): ReadonlyMap<CountKey, number> {
 
 function keyOf(chain: string, rule: string): CountKey | undefined {
   if (chain === 'RINGFENCE') {
-    if (rule.endsWith(' -g RINGFENCE-UDP') || isShortWay(rule)) return 'udp'
+    if (/ -g RINGFENCE-(?:UDP|JUDGE)$/.test(rule) || isShortWay(rule)) return 'udp'
     return rule.endsWith(' -g RINGFENCE-TCP') ? 'tcp' : undefined
   }
   if (!rule.endsWith(' -j DROP')) return undefined
@@ -130,7 +130,7 @@ function keyOf(chain: string, rule: string): CountKey | undefined {
 
 /** Proven packets that were judged right at the entrance. */
 function isShortWay(rule: string): boolean {
-  return / --match-set rf-pvn\d src,src .* -j RETURN$/.test(rule)
+  return / --match-set rf-pvn\d src,src .* (?:-j RETURN|-g RINGFENCE-PASSED)$/.test(rule)
 }
 
 interface Missing {

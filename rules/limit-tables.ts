@@ -230,6 +230,19 @@ export function seenTable({ seen }: TableSizes, seconds: number): LimitTable {
 }
 
 /**
+ * So many packets of all that arrive go to the log. Few at once: the log's socket holds some fifty packets while its
+ * reader is busy, and what finds no room there takes packets with it that passed.
+ */
+export const SAMPLE_LIMIT: Limit = { perSecond: 1_000, burst: 20 }
+
+export const SAMPLE_TABLE: LimitTable = {
+  id: 'smp',
+  key: 'everybody',
+  limit: SAMPLE_LIMIT,
+  says: 'the sample of all that arrives',
+}
+
+/**
  * What is only listed must never be dropped, and a full table drops. So few packets a second are looked at that the table
  * cannot fill while its entries live.
  */

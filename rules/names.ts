@@ -8,6 +8,10 @@ export const CHAINS = [
   /** Is it a request that the softswitch sends? Then its receiver may respond. */
   'RINGFENCE-OUT',
   'RINGFENCE-ASKED',
+  /** Logs what arrives over UDP, some of it, and what the chains below let through of it, all of that. */
+  'RINGFENCE-JUDGE',
+  /** Logs what passed right at the entrance. */
+  'RINGFENCE-PASSED',
   /** Which class is it: REGISTER, other SIP, response, keepalive? */
   'RINGFENCE-UDP',
   'RINGFENCE-TCP',

@@ -2,6 +2,7 @@ import type { Family } from '../registrar/net/address.ts'
 import { type ChainInput, ChainRenderer, type NextLimits } from './chain-renderer.ts'
 import { ASKED_FOR, type ChainName, setName } from './names.ts'
 import { CALL_METHODS, OPENING_METHODS, portLists, REGISTER, startsWith } from './render-matches.ts'
+import { renderLog } from './render-log.ts'
 import { renderRegister } from './render-register.ts'
 import { renderTcp } from './render-tcp.ts'
 import { renderUdp } from './render-udp.ts'
@@ -61,7 +62,7 @@ export function renderChains(input: ChainInput, family: Family, next?: NextLimit
                 match.replace('-p udp ', ''),
                 unnamed,
                 underLimit,
-                '-j RETURN',
+                traffic.logGroup === undefined ? '-j RETURN' : '-g RINGFENCE-PASSED',
               ].join(' '),
             ),
           ),
@@ -80,7 +81,12 @@ export function renderChains(input: ChainInput, family: Family, next?: NextLimit
     // On a gateway the softswitch's own requests pass here; on its host they pass OUTPUT. Who forges its address from
     // outside comes in where no route leads back to it.
     ...(local ? [] : asking('', `${set('dst', 'src')} -m rpfilter `)),
-    ...entrances('udp', traffic.udpPorts, [protectedAddress, ...SHARED_ADDRESSES[family]], 'RINGFENCE-UDP'),
+    ...entrances(
+      'udp',
+      traffic.udpPorts,
+      [protectedAddress, ...SHARED_ADDRESSES[family]],
+      traffic.logGroup === undefined ? 'RINGFENCE-UDP' : 'RINGFENCE-JUDGE',
+    ),
     ...entrances('tcp', traffic.tcpPorts, [protectedAddress], 'RINGFENCE-TCP'),
   ])
   // Also where destinations are listed: a host may list its own.
@@ -93,6 +99,7 @@ export function renderChains(input: ChainInput, family: Family, next?: NextLimit
     ),
   )
 
+  renderLog(render)
   renderUdp(render)
   renderRegister(render)
   renderTcp(render)

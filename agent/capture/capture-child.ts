@@ -1,12 +1,13 @@
-import { readFileSync, writeSync } from 'node:fs'
+import { readFileSync, readSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import process from 'node:process'
 import type { CaptureReport } from './capture-report.ts'
+import { isNflog } from './nflog-device.ts'
 
 // A program of its own: `node capture-child.js ENGINE INTERFACE SNAPLENGTH BUFFERBYTES FILTER` writes what the native
 // library captures to stdout in the pcap format, and reports to stderr, a line of JSON each. The libraries' loops
 // starve the event loop under load, and an interface that goes away aborts the process: here that harms nobody.
-// It ends when stdin does, that is, when whoever started it is gone.
+// It ends when stdin does, that is, when whoever started it is gone or wants no more of it.
 
 const [engine, device, snapText, bufferText, filter] = process.argv.slice(2) as [
   string,
@@ -18,6 +19,7 @@ const [engine, device, snapText, bufferText, filter] = process.argv.slice(2) as 
 const snapLength = Number(snapText)
 const bufferBytes = Number(bufferText)
 
+const STDIN = 0
 const STDOUT = 1
 const STDERR = 2
 const RECORD_HEADER_BYTES = 16
@@ -26,6 +28,7 @@ const BATCH_BYTES = 65_536
 const BATCH_PACKETS = 64
 const STATISTICS_EVERY = 1000
 const LOOK_EVERY = 200
+const LOOK_AT_STDIN_EVERY = 20
 /** How long a block of packets may wait in the kernel; the price is a wake-up each while there is traffic. */
 const BLOCK_TIMEOUT = 10
 
@@ -38,10 +41,28 @@ let packets = 0
 let flushPlanned = false
 let statistics: () => void = () => {}
 let statisticsAt = 0
+let lookAt = 0
 
-process.stdin.on('end', () => process.exit(0))
-process.stdin.on('error', () => process.exit(0))
+process.stdin.on('end', end)
+process.stdin.on('error', end)
 process.stdin.resume()
+
+/** The last counts tell what was captured and never read. */
+function end(): never {
+  statistics()
+  process.exit(0)
+}
+
+const oneByte = Buffer.alloc(1)
+
+/** Events of stdin do not come while packets keep coming. */
+function isAskedToEnd(): boolean {
+  try {
+    return readSync(STDIN, oneByte) === 0
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'EAGAIN'
+  }
+}
 
 function report(line: CaptureReport): void {
   try {
@@ -92,7 +113,12 @@ function addRecord(capturedLength: number): void {
   if (batched >= BATCH_BYTES || packetsInBatch >= BATCH_PACKETS) {
     flush()
     // Timers do not run while packets keep coming, so the look at the clock has to be here.
-    if (Date.now() >= statisticsAt) statistics()
+    const now = Date.now()
+    if (now >= statisticsAt) statistics()
+    if (now >= lookAt) {
+      lookAt = now + LOOK_AT_STDIN_EVERY
+      if (isAskedToEnd()) end()
+    }
   } else if (!flushPlanned) {
     flushPlanned = true
     setImmediate(() => {
@@ -126,6 +152,7 @@ function firstLine(error: unknown): string {
 
 /** What stands against capturing on the device, if anything; where there is no /sys the library will say it. */
 function obstacle(): string | undefined {
+  if (isNflog(device)) return undefined
   try {
     readFileSync('/sys/class/net/lo/flags')
   } catch {
@@ -172,6 +199,8 @@ function runPcap(pcap: PcapModule): void {
     buffer_timeout: BLOCK_TIMEOUT,
     promiscuous: false,
   })
+  // What came before the filter was in place was counted with the rest, and is no loss.
+  const { ps_recv: receivedBefore, ps_drop: droppedBefore } = session.stats()
   writeFileHeader(linkTypeOf(session.link_type))
   session.on('packet', () => {
     const captured = session.header.readUInt32LE(8)
@@ -182,7 +211,7 @@ function runPcap(pcap: PcapModule): void {
   statistics = () => {
     statisticsAt = Date.now() + STATISTICS_EVERY
     const { ps_recv: received, ps_drop: dropped } = session.stats()
-    report({ type: 'statistics', received, dropped })
+    report({ type: 'statistics', received: received - receivedBefore, dropped: dropped - droppedBefore })
   }
   // An interface that goes down for a moment ends libuv's watching of the socket without a word; a wake-up with
   // nothing to read betrays it, or packets that wait although nobody was woken. From then on the clock reads.
@@ -190,12 +219,15 @@ function runPcap(pcap: PcapModule): void {
   let wakeUpsBefore = 0
   let byClock = false
   const readByClock = () => {
+    // A log has no interface that could go down, and wakes up for nothing when it lost something.
+    if (isNflog(device)) return
     if (!byClock) setInterval(read, BLOCK_TIMEOUT)
     byClock = true
   }
   const read = () => {
     const before = packets
-    if (session.session.dispatch(session.buf, session.header) < 0) {
+    // libpcap 1.10 calls it an error when a log's socket is empty; and one that is open stays open.
+    if (session.session.dispatch(session.buf, session.header) < 0 && !isNflog(device)) {
       leave({ type: 'failed', detail: `the capture on ${device} broke off` })
     }
     return packets - before

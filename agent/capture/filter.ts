@@ -43,12 +43,57 @@ export function captureFilter(
  * A datagram of less than four bytes is let go too: BPF rejects what it cannot look into.
  */
 function outsideIn(ports: CapturePorts): string {
-  const answer = `(udp[8:4] = ${SIP_SLASH}) or (ip6 and ip6[6] = 17 and ip6[48:4] = ${SIP_SLASH})`
-  return `(inbound and (${packetFilter(ports, 'dst port')}) and not (${answer})) or (outbound and (${packetFilter(ports, 'src port')}))`
+  return `(inbound and (${packetFilter(ports, 'dst port')}) and not ${BEGINS_AS_ANSWER}) or (outbound and (${packetFilter(ports, 'src port')}))`
 }
+
+/**
+ * What a capture has to see beside the kernel's own log of the requests over UDP that passed: answers, TCP with payload,
+ * and the later fragments of IP, which carry no port and so are nobody's to log. A flood of requests over UDP, or of TCP
+ * packets without payload, costs whoever captures by it nothing. `inbound`: on a bridge's member, where the answers of a
+ * softswitch come in as well.
+ */
+export function answersFilter(
+  { udpPorts, tcpPorts }: CapturePorts,
+  tags: TagHandling = 'tagged',
+  frames: Exclude<FrameDirection, 'all'> = 'outside-in',
+): string {
+  const udp = (end: string) => udpPorts.map((port) => `udp ${end} ${checked(port)}`)
+  const tcp = (end: string) => tcpPorts.map((port) => `(tcp ${end} ${checked(port)} and ${WITH_PAYLOAD})`)
+  const later = udpPorts.length > 0 ? LATER_FRAGMENTS : []
+  const leaving = (end: string) => [...udp('src port'), ...tcp(end), ...later]
+  const entering = (end: string, answers: readonly string[]) => [...answers, ...tcp(end), ...later]
+  const answers = udpPorts.length === 0 ? [] : [`((${udp('src port').join(' or ')}) and ${BEGINS_AS_ANSWER})`]
+  const parts = {
+    'outside-in': [
+      `(inbound and (${orNothing(entering('dst port', []))}))`,
+      `(outbound and (${orNothing(leaving('src port'))}))`,
+    ],
+    inbound: [`(inbound and (${orNothing(entering('port', answers))}))`],
+    outbound: [`(outbound and (${orNothing(leaving('port'))}))`],
+  }[frames]
+  if (udpPorts.length + tcpPorts.length === 0) throw new RangeError('a capture needs at least one port')
+  const packet = parts.join(' or ')
+  return tags === 'plain' ? packet : `(${packet}) or (vlan and ((${packet}) or (vlan and (${packet}))))`
+}
+
+/** An expression that nothing meets, where there is none: libpcap takes an empty one for everything. */
+function orNothing(parts: readonly string[]): string {
+  return parts.length === 0 ? 'ip6[6] = 255' : parts.join(' or ')
+}
+
+/** The IP packet is longer than its headers; IPv6 with extension headers is not looked into. */
+const WITH_PAYLOAD =
+  '((ip and ip[2:2] - ((ip[0] & 0xf) << 2) - ((tcp[12] & 0xf0) >> 2) != 0) or ' +
+  '(ip6 and ip6[4:2] != ((ip6[52] & 0xf0) >> 2)))'
+
+const LATER_FRAGMENTS = [
+  '(ip proto 17 and ip[6:2] & 0x1fff != 0)',
+  '(ip6 and ip6[6] = 44 and ip6[42:2] & 0xfff8 != 0)',
+]
 
 /** "SIP/", which every answer over UDP begins with; the reader of a live capture believes no others. */
 const SIP_SLASH = '0x5349502f'
+const BEGINS_AS_ANSWER = `((udp[8:4] = ${SIP_SLASH}) or (ip6 and ip6[6] = 17 and ip6[48:4] = ${SIP_SLASH}))`
 
 function packetFilter(
   { udpPorts, tcpPorts }: CapturePorts,

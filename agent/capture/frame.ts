@@ -1,5 +1,11 @@
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 
+/**
+ * `sample`: some of all that arrives, whatever becomes of it. `passed`: all that the rules let through. `at-once`: the
+ * same of what they let through right at the entrance, so that it is in no sample.
+ */
+export type LoggedBy = 'sample' | 'passed' | 'at-once'
+
 /** One captured frame as the link layer carried it. */
 export interface Frame {
   readonly time: EpochMilliseconds
@@ -9,4 +15,8 @@ export interface Frame {
   readonly bytes: Buffer
   /** How long the frame was on the wire; larger than `bytes.length` when the capture cut it. */
   readonly originalLength: number
+  /** Which of several captures of one host it came from. */
+  readonly capture?: number
+  /** For a frame of the kernel's own log of what its rules did: which rule logged it. */
+  readonly logged?: LoggedBy
 }

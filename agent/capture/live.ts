@@ -4,8 +4,9 @@ import type { CaptureReport } from './capture-report.ts'
 import type { CaptureEngine } from './engines.ts'
 import { countsDrops, ENGINES_BY_MERIT, engineCommand, ReportReader } from './engines.ts'
 import type { CapturePorts, FrameDirection, TagHandling } from './filter.ts'
-import { captureFilter } from './filter.ts'
+import { answersFilter, captureFilter } from './filter.ts'
 import type { Frame } from './frame.ts'
+import { isNflog, sayNflogTrouble } from './nflog-device.ts'
 import { CaptureReader } from './read-capture.ts'
 
 export type { CaptureEngine } from './engines.ts'
@@ -24,6 +25,7 @@ export interface KernelStatistics {
 }
 
 export interface LiveCaptureOptions {
+  /** A network interface, or a group of the kernel's log (see `nflogDevice`), of which everything is captured. */
   readonly interface: string
   /**
    * `inbound`: those that come in there; `outbound`: those that this host sends there; `outside-in`: what comes in to
@@ -32,6 +34,8 @@ export interface LiveCaptureOptions {
    */
   readonly frames?: FrameDirection
   readonly ports: CapturePorts
+  /** `answers`: only what the kernel's log does not hold (see `answersFilter`); see `canLeaveRequests`. Default: all. */
+  readonly content?: 'all' | 'answers'
   readonly engine: 'auto' | CaptureEngine
   /** Called for each frame, synchronously; the frame's bytes are not valid afterwards. */
   readonly onFrame: (frame: Frame) => void
@@ -56,6 +60,7 @@ const LAST_RESTART: Milliseconds = 5_000
 const LIVED_WELL: Milliseconds = 5_000
 const STATISTICS_EVERY: Milliseconds = 1_000
 const END_WITHIN: Milliseconds = 2_000
+const SAY_LAST_WITHIN: Milliseconds = 500
 
 /**
  * Captures on one interface by a child process that writes a pcap stream, and starts it again when it dies. A reader
@@ -74,6 +79,9 @@ export class LiveCapture {
   /** What earlier children counted, and what the present one has. */
   #before: KernelStatistics = { received: 0, dropped: 0 }
   #now: KernelStatistics = { received: 0, dropped: 0 }
+  /** Frames of the present child that went to `onFrame`. */
+  #handedOn = 0
+  #abandoned = 0
 
   constructor(options: LiveCaptureOptions) {
     this.#options = options
@@ -82,6 +90,14 @@ export class LiveCapture {
 
   get state(): CaptureState {
     return this.#state
+  }
+
+  /**
+   * Frames that were captured and that nobody read, since the capture was ended before. Frames that the kernel had no
+   * room for are not among them.
+   */
+  get abandoned(): number {
+    return this.#abandoned
   }
 
   /** The capturing process; undefined while there is none. */
@@ -111,15 +127,18 @@ export class LiveCapture {
     const { launcher = [], childScript } = this.#options
     const command = engineCommand(engine, {
       interface: this.#options.interface,
-      filter: captureFilter(this.#options.ports, this.#tags, directionOf(this.#options)),
+      filter: filterOf(this.#options, this.#tags),
       snapLength: this.#options.snapLength ?? SNAP_LENGTH,
       bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,
       childScript,
     })
     const [file, ...args] = [...launcher, command.file, ...command.args] as [string, ...string[]]
+    this.#handedOn = 0
     const child = runChild(engine, file, args, {
       onFrame: (frame) => {
-        if (!this.#stopping) this.#options.onFrame(frame)
+        if (this.#stopping) return
+        this.#handedOn++
+        this.#options.onFrame(frame)
       },
       onRunning: () => {
         this.#say({ state: 'running', engine })
@@ -130,6 +149,7 @@ export class LiveCapture {
     this.#child = child
     void child.ended.then((ending) => {
       this.#child = undefined
+      if (this.#stopping) this.#abandoned += Math.max(0, this.#now.received - this.#now.dropped - this.#handedOn)
       this.#before = this.#sum()
       this.#now = { received: 0, dropped: 0 }
       if (!this.#stopping) this.#restart(ending)
@@ -137,11 +157,11 @@ export class LiveCapture {
   }
 
   #hear(report: CaptureReport): void {
-    if (this.#stopping) return
+    if (this.#stopping && report.type !== 'statistics') return
     if (report.type === 'waiting') this.#say({ state: 'waiting', detail: report.detail })
     if (report.type !== 'statistics') return
     this.#now = { received: report.received, dropped: report.dropped }
-    this.#options.onStatistics?.(this.#sum())
+    if (!this.#stopping) this.#options.onStatistics?.(this.#sum())
   }
 
   #sum(): KernelStatistics {
@@ -162,7 +182,9 @@ export class LiveCapture {
       this.#spawn()
       return
     }
-    this.#say({ state: isAboutInterface(ending.detail) ? 'waiting' : 'failed', detail: ending.detail })
+    const { interface: device } = this.#options
+    const detail = isNflog(device) ? sayNflogTrouble(device, ending.detail) : ending.detail
+    this.#say({ state: isAboutInterface(ending.detail) ? 'waiting' : 'failed', detail })
     if (ending.ranFor >= LIVED_WELL) this.#restartDelay = FIRST_RESTART
     this.#restartTimer = setTimeout(() => {
       this.#restartTimer = undefined
@@ -177,8 +199,25 @@ export class LiveCapture {
   }
 }
 
+function filterOf(options: LiveCaptureOptions, tags: TagHandling): string {
+  const { interface: device, ports, content = 'all' } = options
+  if (isNflog(device)) return ''
+  const frames = directionOf(options)
+  if (content === 'all' || frames === 'all') return captureFilter(ports, tags, frames)
+  return answersFilter(ports, tags, frames)
+}
+
+/** Whether a capture there can tell answers from requests: it has to know which way a frame goes. */
+export function canLeaveRequests(options: Pick<LiveCaptureOptions, 'interface' | 'frames' | 'ports'>): boolean {
+  return directionOf(options) !== 'all'
+}
+
 /** What the loopback interface carries libpcap shows once, as coming in; nobody outside can send there. */
-function directionOf({ interface: device, frames = 'all', ports }: LiveCaptureOptions): FrameDirection {
+function directionOf({
+  interface: device,
+  frames = 'all',
+  ports,
+}: Pick<LiveCaptureOptions, 'interface' | 'frames' | 'ports'>): FrameDirection {
   const few = ports.udpPorts.length + ports.tcpPorts.length <= MOST_DIRECTED_PORTS
   return frames === 'outside-in' && (device === 'lo' || !few) ? 'all' : frames
 }
@@ -260,7 +299,17 @@ function runChild(engine: CaptureEngine, file: string, args: string[], events: C
       reports.lastWords || result.originalMessage || `${engine} ended with exit code ${result.exitCode}`
     return { detail, noEngine: notFound, ranFor }
   })
-  return { pid: child.pid, ended, kill: () => child.kill('SIGTERM') }
+  const kill = () => {
+    if (engine === 'tcpdump') {
+      child.kill('SIGTERM')
+      return
+    }
+    // Ours says its last counts when its stdin ends.
+    child.stdin.end()
+    const impatience = setTimeout(() => child.kill('SIGTERM'), SAY_LAST_WITHIN)
+    void ended.then(() => clearTimeout(impatience))
+  }
+  return { pid: child.pid, ended, kill }
 }
 
 function describe(reader: CaptureReader): string {

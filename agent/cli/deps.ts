@@ -1,3 +1,4 @@
+import type { ComparisonView } from '../../dashboard/api/comparison.ts'
 import type { Clock, Milliseconds } from '../../registrar/net/time.ts'
 import type { Config } from '../config/config.ts'
 
@@ -24,7 +25,10 @@ export interface CliDeps {
   /** All of standard input, or undefined where it is longer than `limit` bytes. */
   readonly readInput: (limit: number) => Promise<string | undefined>
   readonly runDaemon: (options: { readonly configFile: string }) => Promise<number>
-  readonly replayCaptures: (options: ReplayRequest) => Promise<{ readonly exitCode: number }>
+  readonly replayCaptures: (options: ReplayRequest) => Promise<{
+    readonly exitCode: number
+    readonly comparison?: ComparisonView | undefined
+  }>
   /** Takes every rule and set out of the kernel, without a daemon. Gives the names removed. */
   readonly removeEverything: () => Promise<readonly string[]>
   /** Puts rules and sets back once, without a daemon; where one answers on the socket nothing is done. */
@@ -45,6 +49,8 @@ export interface ReplayRequest {
   readonly ports: readonly number[] | 'any'
   readonly json: boolean
   readonly config: Config
+  /** Another configuration to compare it with, and what both are called. */
+  readonly against?: { readonly config: Config; readonly names: readonly [config: string, against: string] }
   readonly write: (line: string) => void
   readonly writeError: (line: string) => void
 }

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { addCommonOptions } from './command.ts'
 import { accountCommand, bindingsCommand } from './commands/accounts.ts'
 import { allowCommand, allowedCommand, disallowCommand } from './commands/allowlist.ts'
+import { backtestCommand } from './commands/backtest.ts'
 import { blockCommand, blockedCommand, unblockCommand } from './commands/blocks.ts'
 import { configCommand } from './commands/config.ts'
 import { explainCommand } from './commands/explain.ts'
@@ -57,6 +58,7 @@ export function buildProgram(deps: CliDeps): Command {
     offCommand,
     onCommand,
     replayCommand,
+    backtestCommand,
     configCommand,
     planCommand,
     applyCommand,

@@ -16,6 +16,10 @@ export interface Config {
   }
   /** Every rate, also those that the file writes a minute, is a second's. */
   readonly limits: {
+    /** REGISTERs a second that the softswitch can answer; `auto`: as its own answers tell. */
+    readonly capacity: 'auto' | number
+    /** Whether `total` and `strict.total` follow what is left of the capacity; then the numbers are where they begin. */
+    readonly follow: { readonly total: boolean; readonly strict: boolean }
     /** REGISTERs of one unknown source (IPv4 address, IPv6 /64), of one /24 or /48, and of all of them. */
     readonly register: RateLimit
     readonly prefix: RateLimit
@@ -51,13 +55,35 @@ export interface Config {
     readonly registerRetry: number
     readonly registerSuspend: boolean
     readonly registerSuspendTime: Seconds
+    /** What holds under attack, where it is the stricter one. */
+    readonly attack: { readonly registerRetry: number; readonly registerSuspendTime: Seconds }
     /** So many REGISTERs within the window, none of which led to a success: a block of scope register. */
     readonly flood: { readonly registers: number; readonly within: Seconds; readonly for: Seconds }
     /** Brute-force lockout: so many failures within the window. */
     readonly block: { readonly failures: number; readonly within: Seconds; readonly for: Seconds }
+    /** The same over hours, over three or more accounts. */
+    readonly slowGuessing: { readonly failures: number; readonly within: Seconds; readonly for: Seconds }
+    /** So many accounts that never registered here asked for by one source: a block of scope register. */
+    readonly scan: { readonly accounts: number; readonly within: Seconds; readonly for: Seconds }
+    /** So many REGISTERs of one source that cannot be read: a block of scope register. */
+    readonly malformed: { readonly registers: number; readonly within: Seconds; readonly for: Seconds }
+    /** An account that fails from so many sources raises an alert. */
+    readonly accountGuessed: { readonly sources: number; readonly within: Seconds }
   }
   readonly allow: readonly Prefix[]
-  readonly sensor: { readonly engine: 'auto' | 'pcap' | 'cap' | 'tcpdump' }
+  readonly sensor: {
+    readonly engine: 'auto' | 'pcap' | 'cap' | 'tcpdump'
+    /** The group of the kernel's log (NFLOG) that requests are read from under a flood; `auto`: 5060. */
+    readonly nflog: 'auto' | 'off' | number
+  }
+  /** Paths of the softswitch's own logs, for what the sensor cannot see; null for those that are not read. */
+  readonly evidence: {
+    readonly asterisk: string | null
+    readonly freeswitch: string | null
+    readonly vos3000: string | null
+  }
+  /** Traffic summed up, to try another policy on it; `days: 0` keeps none. */
+  readonly history: { readonly days: number }
   readonly dashboard: {
     readonly enabled: boolean
     readonly listen: Endpoint

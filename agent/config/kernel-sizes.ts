@@ -8,6 +8,8 @@ export interface HostFacts {
   readonly memoryBytes: number
   /** Connection tracking is in use, so that counting connections costs nothing more. */
   readonly tracksConnections: boolean
+  /** The kernel takes rules that log packets (`probeNflog`). Absent: nobody asked, so none are written. */
+  readonly logsPackets?: boolean
 }
 
 /** Each kind of table may take so small a part of the memory when all of them are full. */

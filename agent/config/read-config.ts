@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import { type Document, LineCounter, parseDocument, visit } from 'yaml'
 import type { z } from 'zod'
 import { hashPassword } from '../../registrar/digest.ts'
+import { checkLogs, type FaultOf, whyUnreadable } from './check-logs.ts'
 import { checkTogether } from './check-together.ts'
 import type { Config, RateLimit } from './config.ts'
 import { gatewayOf } from './gateways.ts'
@@ -55,11 +56,17 @@ export function readConfigFile(path: string): ConfigReading<Config> {
   } finally {
     if (descriptor !== undefined) closeSync(descriptor)
   }
-  return readConfig(text, { file: path })
+  return readConfig(text, { file: path, faultOf: whyUnreadable })
 }
 
-/** Reads a configuration from its YAML text. All problems at once, in the order of the file. */
-export function readConfig(text: string, { file }: { readonly file: string }): ConfigReading<Config> {
+/**
+ * Reads a configuration from its YAML text. All problems at once, in the order of the file. With `faultOf` the files that
+ * it names are looked at too.
+ */
+export function readConfig(
+  text: string,
+  { file, faultOf = () => null }: { readonly file: string; readonly faultOf?: FaultOf },
+): ConfigReading<Config> {
   const lines = new LineCounter()
   const { document, faults } = readYaml(text, lines)
   const problemAt = (offset: number, message: string): ConfigProblem => ({
@@ -99,7 +106,7 @@ export function readConfig(text: string, { file }: { readonly file: string }): C
     message,
   })
   if (problems.length > 0) return refuse(problems.map(place))
-  return { kind: 'ok', config, warnings: warnings.map(place) }
+  return { kind: 'ok', config, warnings: [...warnings, ...checkLogs(config, faultOf)].map(place) }
 
   function problemsOf(issue: z.core.$ZodIssue): ConfigProblem[] {
     const key = sayKey(issue.path)
@@ -177,7 +184,13 @@ function finish(read: z.output<typeof CONFIG_SCHEMA>): Config {
     ...read,
     limits: {
       ...limits,
-      strict: { ...limits.strict, port: aSecond(limits.strict.port) },
+      follow: { total: limits.total.perSecond === 'auto', strict: limits.strict.total.perSecond === 'auto' },
+      total: beginning(limits.total, BEGINNING.total),
+      strict: {
+        ...limits.strict,
+        port: aSecond(limits.strict.port),
+        total: beginning(limits.strict.total, BEGINNING.strict),
+      },
       answered: aSecond(limits.answered),
       ignoring: aSecond(limits.ignoring),
     },
@@ -195,6 +208,16 @@ function finish(read: z.output<typeof CONFIG_SCHEMA>): Config {
       })),
     },
   }
+}
+
+/** What a limit that follows the capacity begins at, and holds while nobody knows the capacity. */
+const BEGINNING = { total: 2_000, strict: 1_500 } as const
+
+function beginning(
+  { perSecond, burst }: { perSecond: 'auto' | number; burst: number },
+  unlessGiven: number,
+): RateLimit {
+  return { perSecond: perSecond === 'auto' ? unlessGiven : perSecond, burst }
 }
 
 function aSecond({ perMinute, burst }: { perMinute: number; burst: number }): RateLimit {

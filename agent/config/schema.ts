@@ -97,6 +97,21 @@ function rate(perSecond: number, burst: number, { most = 10_000 }: { readonly mo
   }
 }
 
+/** A log that may be read; nothing where none is. */
+function logFile() {
+  return absolutePath()
+    .nullish()
+    .transform((path) => path ?? null)
+}
+
+/** The same of everybody together; `auto`: what is left of the capacity. */
+function rateOrAuto(perSecond: number, burst: number) {
+  return {
+    perSecond: wholeNumberOr(['auto'], { from: 1, to: FASTEST }).default(perSecond),
+    burst: wholeNumber({ from: 1, to: FASTEST }).default(burst),
+  }
+}
+
 /** The same for a limit so low that it is written a minute. */
 function slowRate(perMinute: number, burst: number) {
   return {
@@ -158,15 +173,16 @@ export const CONFIG_SCHEMA = section({
     responses: oneOf('asked', 'any').default('asked'),
   }),
   limits: section({
+    capacity: wholeNumberOr(['auto'], { from: 1, to: FASTEST }).default('auto'),
     register: section(rate(5, 10)),
     prefix: section(rate(100, 200, { most: FASTEST })),
-    total: section(rate(2_000, 4_000, { most: FASTEST })),
+    total: section(rateOrAuto(2_000, 4_000)),
     strict: section({
       when: oneOf('auto', 'always', 'never').default('auto'),
       port: section(slowRate(6, 6)),
       source: section(rate(5, 10)),
       prefix: section(rate(100, 200, { most: FASTEST })),
-      total: section(rate(1_500, 1_500, { most: FASTEST })),
+      total: section(rateOrAuto(1_500, 1_500)),
     }),
     proven: section(rate(10, 50)),
     answered: section(slowRate(12, 6)),
@@ -191,6 +207,10 @@ export const CONFIG_SCHEMA = section({
     registerRetry: wholeNumber({ from: 1, to: 1_000 }).default(6),
     registerSuspend: flag().default(true),
     registerSuspendTime: duration({ from: 1, to: LONGEST_BLOCK }).default(180),
+    attack: section({
+      registerRetry: wholeNumber({ from: 1, to: 1_000 }).default(3),
+      registerSuspendTime: duration({ from: 1, to: LONGEST_BLOCK }).default(900),
+    }),
     flood: section({
       registers: wholeNumber({ from: 2, to: 1_000_000 }).default(100),
       within: duration({ from: 1, to: HOUR }).default(10),
@@ -201,9 +221,37 @@ export const CONFIG_SCHEMA = section({
       within: duration({ from: 1, to: DAY }).default(600),
       for: duration({ from: 1, to: LONGEST_BLOCK }).default(HOUR),
     }),
+    slowGuessing: section({
+      failures: wholeNumber({ from: 6, to: 1_000_000 }).default(60),
+      within: duration({ from: HOUR, to: 7 * DAY }).default(DAY),
+      for: duration({ from: 1, to: LONGEST_BLOCK }).default(4 * HOUR),
+    }),
+    scan: section({
+      accounts: wholeNumber({ from: 4, to: 60 }).default(10),
+      within: duration({ from: 1, to: DAY }).default(600),
+      for: duration({ from: 1, to: LONGEST_BLOCK }).default(600),
+    }),
+    malformed: section({
+      registers: wholeNumber({ from: 2, to: 1_000_000 }).default(10),
+      within: duration({ from: 1, to: DAY }).default(60),
+      for: duration({ from: 1, to: LONGEST_BLOCK }).default(600),
+    }),
+    accountGuessed: section({
+      sources: wholeNumber({ from: 2, to: 60 }).default(10),
+      within: duration({ from: HOUR, to: 7 * DAY }).default(DAY),
+    }),
   }),
   allow: listOf(prefix()),
-  sensor: section({ engine: oneOf('auto', 'pcap', 'cap', 'tcpdump').default('auto') }),
+  sensor: section({
+    engine: oneOf('auto', 'pcap', 'cap', 'tcpdump').default('auto'),
+    nflog: wholeNumberOr(['auto', 'off'], { from: 1, to: 65_535 }).default('auto'),
+  }),
+  evidence: section({
+    asterisk: logFile(),
+    freeswitch: logFile(),
+    vos3000: logFile(),
+  }),
+  history: section({ days: wholeNumber({ from: 0, to: 90 }).default(7) }),
   dashboard: section({
     enabled: flag().default(true),
     listen: endpoint().prefault('127.0.0.1:8560'),

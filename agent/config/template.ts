@@ -31,6 +31,8 @@ protect:
 # Packets a second, and how many at once before that counts. Each kind of source has buckets of its own, so that a
 # flood of one kind leaves the others alone.
 limits:
+  # REGISTERs a second that the softswitch can answer. auto: as its own answers tell, see \`ringfence status\`.
+  capacity: auto
   # REGISTERs of one source that nothing is known of (an IPv4 address, an IPv6 /64) …
   register:
     perSecond: 5
@@ -39,7 +41,8 @@ limits:
   prefix:
     perSecond: 100
     burst: 200
-  # … and of all of them together: what is left of what the softswitch can do.
+  # … and of all of them together. perSecond: auto follows what the known phones leave of the capacity, as soon as that
+  # is known; burst grows and shrinks with it.
   total:
     perSecond: 2000
     burst: 4000
@@ -136,6 +139,11 @@ policy:
   # For how long.
   # VOS3000: SS_ENDPOINTREGISTERSUSPENDTIME
   registerSuspendTime: 180s
+  # The same two under attack: far more REGISTERs than usual at this hour of the week, and few of them succeed. Back by
+  # itself a minute after that is over.
+  attack:
+    registerRetry: 3
+    registerSuspendTime: 900s
   # A source that sends so many REGISTERs within the window, none of which leads to a success, is blocked
   # from registering.
   flood:
@@ -147,6 +155,26 @@ policy:
     failures: 20
     within: 10m
     for: 1h
+  # The same over hours, for who stays under all of that: failures over three or more accounts.
+  slowGuessing:
+    failures: 60
+    within: 1d
+    for: 4h
+  # A source that asks for so many accounts that never registered here, and registers none, is blocked from registering;
+  # half as many are enough where it calls itself like a scanner.
+  scan:
+    accounts: 10
+    within: 10m
+    for: 10m
+  # The same for REGISTERs that cannot be read, or whose Contact is over 2 kB.
+  malformed:
+    registers: 10
+    within: 1m
+    for: 10m
+  # An account that fails from so many addresses raises an alert; nothing is done to anybody.
+  accountGuessed:
+    sources: 10
+    within: 1d
 
 # Addresses and prefixes that are never blocked, for example [198.51.100.7, 203.0.113.0/24, '2001:db8:7::/48'].
 # More can be added while it runs: ringfence allow ADDRESS
@@ -155,6 +183,25 @@ allow: []
 sensor:
   # How packets are captured: pcap, cap or tcpdump; auto takes the first that works.
   engine: auto
+  # Under a flood requests are read from the kernel's own log (NFLOG) of those that pass, so that the flood costs
+  # nothing. One program can listen to a group of it: auto is 5060, or a number from 1 to 65535, or off.
+  nflog: auto
+
+# The softswitch's own logs, for ports on which registrations cannot be seen (TLS, WSS, answers that leave another way).
+# Of ports that are seen nothing is taken from them. See docs/logs.md for what a line proves and what follows from it.
+evidence:
+  # The security log: security => security under [logfiles] of logger.conf, then /var/log/asterisk/security
+  # asterisk: /var/log/asterisk/security
+  # With log-auth-failures in the Sofia profile. Its lines name no port: they only raise alerts.
+  # freeswitch: /var/log/freeswitch/freeswitch.log
+  # mbx.log. Its form is not published: its lines only raise alerts.
+  # vos3000: /home/kunshi/mbx3000/log/mbx.log
+
+# What is kept of traffic (registrations and failures by account and source, rates by source, no packets), so that
+# \`ringfence backtest\` can try another policy on it.
+history:
+  # For so many days, within some hundred megabytes; 0 keeps nothing.
+  days: 7
 
 dashboard:
   enabled: true

@@ -1,17 +1,19 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type {
-  AccountView,
-  AllowView,
-  BindingView,
-  BlockOrder,
-  ControlPlane,
-  DecisionView,
-  LiveSnapshot,
-  Noted,
-  SourceStory,
-  StatusSnapshot,
-  StrictView,
-  TargetOrder,
+import type { BacktestOrder, ComparisonView } from '../../dashboard/api/comparison.ts'
+import {
+  type AccountView,
+  type AllowView,
+  type BindingView,
+  type BlockOrder,
+  type ControlPlane,
+  type DecisionView,
+  type LiveSnapshot,
+  type Noted,
+  OrderRefused,
+  type SourceStory,
+  type StatusSnapshot,
+  type StrictView,
+  type TargetOrder,
 } from '../../dashboard/api/control-plane.ts'
 import type {
   AppliedView,
@@ -25,7 +27,9 @@ import type { Milliseconds } from '../../registrar/net/time.ts'
 import { checkDesiredState } from '../../rules/check-desired-state.ts'
 import type { RulesEngine } from '../../rules/engine.ts'
 import type { SensorSummary } from '../sensor/messages.ts'
+import { Backtests } from './backtest-candidate.ts'
 import { CandidateConfiguration } from './candidate.ts'
+import { learntBindingView } from './learnt-bindings.ts'
 import { failureSentence } from './notice.ts'
 import { Orders } from './orders.ts'
 import type { DaemonParts } from './parts.ts'
@@ -44,6 +48,7 @@ export class AgentControlPlane implements ControlPlane {
   readonly #orders: Orders
   readonly #questions: Questions
   readonly #candidate: CandidateConfiguration
+  readonly #backtests: Backtests
   readonly #listeners = new Set<(snapshot: LiveSnapshot) => void>()
   #liveTimer: NodeJS.Timeout | undefined
 
@@ -71,6 +76,7 @@ export class AgentControlPlane implements ControlPlane {
       isOff: () => this.#orders.isOff,
       trial: () => this.#candidate.view(clock()),
     })
+    this.#backtests = new Backtests(options)
     this.#orders = new Orders({
       ...options,
       viewsOf: (decisions) => this.#questions.viewsOf(decisions),
@@ -152,6 +158,10 @@ export class AgentControlPlane implements ControlPlane {
     return planConfiguration(candidate, { ...this.#o, isOff: this.#orders.isOff })
   }
 
+  backtest(order: BacktestOrder): Promise<ComparisonView> {
+    return this.#backtests.run(order)
+  }
+
   trace(packet: TraceOrder): Promise<TraceView> {
     return traceImagined(packet, { ...this.#o, notice: this.#questions.notInForce })
   }
@@ -172,8 +182,13 @@ export class AgentControlPlane implements ControlPlane {
     return this.#orders.removeAccount(order)
   }
 
-  bindings(): Promise<readonly BindingView[]> {
-    return this.#o.registrar.bindings()
+  async bindings(): Promise<readonly BindingView[]> {
+    if (this.#o.registrar.status().state !== 'off') return this.#o.registrar.bindings()
+    const learnt = await this.#o.learntBindings()
+    if (learnt === undefined)
+      throw new OrderRefused('unavailable', 'The sensor does not answer; look at the log.')
+    const now = this.#o.clock()
+    return learnt.map((binding) => learntBindingView(binding, now))
   }
 
   watch(listener: (snapshot: LiveSnapshot) => void): () => void {

@@ -9,22 +9,31 @@ import type { Clock } from '../../registrar/net/time.ts'
 import type { DesiredState } from '../../rules/desired-state.ts'
 import type { RulesEngine, RulesLog } from '../../rules/engine.ts'
 import type { HeldByKernel } from '../../rules/trace/trace.ts'
+import type { BacktestTask } from '../backtest/backtest.ts'
+import type { FromBacktest } from '../backtest/backtest-child.ts'
 import type { Config } from '../config/config.ts'
 import type { Decisions } from '../decide/decisions.ts'
 import type { LaneCounts } from '../decide/lanes.ts'
+import type { WeatherReport } from '../decide/weather-watch.ts'
 import type { HostFigures } from '../host/host-figures.ts'
 import type { Journal } from '../journal/journal.ts'
+import type { Binding } from '../observe/bindings.ts'
 import type { SourceKnowledge } from '../sensor/messages.ts'
 import type { Picture } from './picture.ts'
+import type { SoftswitchWatch } from './softswitch-watch.ts'
 
 /** What the control plane knows of the sensor process. */
 export interface SensorView {
+  logs: StatusSnapshot['logs']
   state: StatusSnapshot['sensor']['state']
   engine: string
   framesSeen: number
   framesLost: number
+  sampling?: NonNullable<StatusSnapshot['sensor']['sampling']>
+  lowerBounds?: boolean
   malformed: number
   sourcesTracked: number
+  learntBindings: number
   detail: string
 }
 
@@ -49,6 +58,12 @@ export interface DaemonParts {
   readonly engine: RulesEngine
   readonly picture: Picture
   readonly sensor: SensorView
+  /** What is known of the softswitch: its ports and its nonces. */
+  readonly softswitch: SoftswitchWatch
+  /** Who is registered with it, as its answers told; undefined where the sensor does not answer. */
+  readonly learntBindings: () => Promise<readonly Binding[] | undefined>
+  /** UDP packets a second to protected ports, as the rules counted them: for who sees only some of them. */
+  readonly arrivals: (perSecond: number) => void
   readonly explainSource: (address: Address) => Promise<SourceKnowledge | null>
   readonly pardonSource: (address: Address) => void
   readonly registrar: RegistrarDoor
@@ -61,6 +76,8 @@ export interface DaemonParts {
   readonly setStrict: (order: StrictView['order']) => void
   /** How many sources each lane has. */
   readonly lanes: () => LaneCounts
+  /** Peace, attack or recovery; what is usual, what is not, and what the softswitch can do. */
+  readonly weather: () => WeatherReport
   /** What the kernel should hold now, and what it should hold under another configuration. */
   readonly desired: () => DesiredState
   readonly desiredUnder: (config: Config) => DesiredState
@@ -69,6 +86,12 @@ export interface DaemonParts {
   /** The configuration file; and another configuration put in force, in memory alone. */
   readonly configFile: string
   readonly reconfigure: (config: Config) => void
+  /** The record of traffic: why it does not go on now (null where it does), rows that it lost, and a look back at it. */
+  readonly history: {
+    readonly trouble: () => string | null
+    readonly lost: () => number
+    readonly backtest: (task: BacktestTask) => Promise<FromBacktest>
+  }
   readonly log: RulesLog
   /** Takes every rule and set out of the kernel; gives their names. */
   readonly removeRules: () => Promise<readonly string[]>

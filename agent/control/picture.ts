@@ -1,5 +1,6 @@
 import type { LiveSnapshot, RatePoint } from '../../dashboard/api/control-plane.ts'
 import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
+import type { WeatherName } from '../decide/weather.ts'
 import type { SensorSummary } from '../sensor/messages.ts'
 
 const HISTORY_POINTS = 600
@@ -39,9 +40,12 @@ export class Picture {
       sipMessages: perSecond(summary.sipMessages),
       successes: perSecond(summary.successes),
       failures: perSecond(summary.failures),
+      ...(summary.lowerBounds ? { atLeast: true as const } : {}),
       cpu,
     })
-    const { registers, successes } = this.latest
+    const { successes } = this.latest
+    // Where answers are not seen, the lack of successes says nothing.
+    const registers = this.latest.registers - perSecond(summary.unseenRegisters)
     if (registers >= ATTACK_REGISTERS_A_SECOND && successes < registers * ATTACK_SUCCESS_SHARE) {
       this.#lastUnanswered = summary.time
     }
@@ -84,23 +88,30 @@ export class Picture {
       mode: 'enforce' | 'observe'
       off: boolean
       faults: readonly string[]
+      weather: { readonly state: WeatherName; readonly why: string }
       blocks: number
       suspensions: number
     },
   ): Pick<LiveSnapshot, 'state' | 'sentence'> {
-    const { registers } = this.latest
-    const rate = `${count(registers)} ${registers === 1 ? 'REGISTER' : 'REGISTERs'} a second`
+    const { registers, atLeast } = this.latest
+    const rate = `${atLeast ? 'at least ' : ''}${count(registers)} ${registers === 1 ? 'REGISTER' : 'REGISTERs'} a second`
     const suspended = parts.suspensions > 0 ? `, ${count(parts.suspensions)} suspended` : ''
     const stands = `${count(parts.blocks)} blocked${suspended}`
     if (parts.off) return { state: 'off', sentence: `Off: the kernel holds no rules of Ringfence. ${rate}.` }
     if (parts.faults.length > 0)
       return { state: 'degraded', sentence: `Not in order: ${parts.faults.join(' ')}` }
-    const attack = this.underAttack(now)
-    const over = this.#overFor(now)
+    const { weather } = parts
+    const attack = this.underAttack(now) || weather.state === 'attack'
+    const over = weather.state === 'attack' ? undefined : this.#overFor(now)
     if (parts.mode === 'observe') {
       const goesOn = over === undefined ? 'an attack goes on' : `an attack ended ${over} s ago`
-      const what = attack ? goesOn : 'quiet'
+      const calm = weather.state === 'recovery' ? 'phones come back all at once' : 'quiet'
+      const what = attack && weather.state !== 'recovery' ? goesOn : calm
       return { state: 'observing', sentence: `Observing only, ${what}: ${rate}, ${stands} if enforced.` }
+    }
+    // Who comes back all at once is dropped in part, too; that is no attack.
+    if (weather.state === 'recovery') {
+      return { state: 'recovery', sentence: `Recovering: ${weather.why} ${rate}, ${stands}.` }
     }
     if (attack) {
       const drops = `the kernel drops ${count(this.#droppedPerSecond)} packets a second`

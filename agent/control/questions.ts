@@ -34,6 +34,7 @@ export class Questions {
   readonly #counters: CounterReader
   readonly pathWatch: PathWatch
   readonly #faultWatch: FaultWatch
+  #judgedUdp: { readonly packets: number; readonly at: EpochMilliseconds } | undefined
 
   constructor(options: QuestionsOptions) {
     this.#o = options
@@ -45,13 +46,23 @@ export class Questions {
       onRead: ({ value, suspicious, at }) => {
         options.picture.dropped(suspicious, at)
         const { udp, tcp } = value.judged
+        this.#tellArrivals(udp, at)
         this.pathWatch.read(at, this.#standsInKernel() ? udp + tcp : undefined)
       },
     })
   }
 
+  /** The sensor sees only some of a flood; the rules count all of it. */
+  #tellArrivals(udp: number, at: EpochMilliseconds): void {
+    const before = this.#judgedUdp
+    this.#judgedUdp = { packets: udp, at }
+    if (before && at > before.at && udp >= before.packets)
+      this.#o.arrivals(((udp - before.packets) * 1_000) / (at - before.at))
+  }
+
   async status(): Promise<StatusSnapshot> {
     const { clock, engine, picture, sensor, decisions } = this.#o
+    const { logs, ...seen } = sensor
     await this.refreshCounters()
     const now = clock()
     const config = this.#o.config()
@@ -73,7 +84,8 @@ export class Questions {
       },
       rates: picture.latest,
       history: picture.history,
-      sensor: { ...sensor },
+      sensor: seen,
+      logs,
       rules: {
         state: this.#o.isOff() ? 'off' : config.mode === 'observe' ? 'observing' : rules.state,
         backend: rules.backend,
@@ -91,7 +103,10 @@ export class Questions {
         wouldHaveDone: this.#o.wouldHaveDone(),
       },
       strict: this.#o.strict(),
+      sight: this.#o.softswitch.sightViews,
+      nonces: this.#o.softswitch.nonceViews,
       lanes: this.#o.lanes(),
+      weather: this.#o.weather(),
       gateways: desired.gateways.map(({ name, prefixes, cps }) => ({
         name,
         prefixes: showPrefixes(prefixes),
@@ -185,7 +200,8 @@ export class Questions {
   #state(now: EpochMilliseconds): Pick<LiveSnapshot, 'state' | 'sentence'> {
     const { decisions, picture, config } = this.#o
     const faults = this.#faults(now).map(({ sentence }) => sentence)
-    const parts = { mode: config().mode, off: this.#o.isOff(), faults, ...decisions.counts }
+    const weather = this.#o.weather()
+    const parts = { mode: config().mode, off: this.#o.isOff(), faults, weather, ...decisions.counts }
     return picture.state(now, parts)
   }
 

@@ -2,15 +2,18 @@ import type { SourceStory } from '../../dashboard/api/control-plane.ts'
 import { type Address, showPrefix, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { KernelCounters } from '../../rules/status.ts'
 import type { DaemonParts } from './parts.ts'
+import { registeredPorts } from './registered-ports.ts'
+import { evidenceOf, exchangeView } from './source-evidence.ts'
 import { laneOf } from './source-lane.ts'
 import { type DropIndex, decisionView, verdictView } from './views.ts'
+import { whatWouldChange } from './would-change.ts'
 
 const STORY_ENTRIES = 20
 
 /** What is known of one source: from the sensor, from the decisions that stand, and from the journal. */
 export async function tellStory(
   address: Address,
-  parts: Pick<DaemonParts, 'clock' | 'decisions' | 'desired' | 'explainSource' | 'journal'> & {
+  parts: Pick<DaemonParts, 'clock' | 'config' | 'decisions' | 'desired' | 'explainSource' | 'journal'> & {
     readonly drops: DropIndex | undefined
     readonly overSipLimit: KernelCounters['wouldLimit']
     readonly sipEnforced: () => boolean
@@ -25,17 +28,20 @@ export async function tellStory(
   const standing = decisions.about(address)
   const standingIds = new Set(standing.map(({ id }) => id))
   const past = journal.decisionsOf(address, { limit: STORY_ENTRIES }).filter(({ id }) => !standingIds.has(id))
+  const held = desired()
+  const lane = laneOf({
+    address,
+    allowed: decisions.isAllowed(address),
+    standing,
+    desired: held,
+    knowledge,
+    now,
+  })
+  const registered = registeredPorts(address, { desired: held, journal, now })
   return {
     address,
     source: showPrefix(source),
-    ...laneOf({
-      address,
-      allowed: decisions.isAllowed(address),
-      standing,
-      desired: desired(),
-      knowledge,
-      now,
-    }),
+    ...lane,
     notice,
     // What the notice says counts here too: where nothing is dropped, nobody is limited.
     overSipLimit: over ? { packets: over.packets, limited: notice === null && parts.sipEnforced() } : null,
@@ -48,6 +54,22 @@ export async function tellStory(
     registersInWindow: knowledge?.registersInWindow ?? 0,
     accounts: knowledge?.accounts ?? [],
     userAgents: knowledge?.userAgents ?? [],
+    aggregator: knowledge?.aggregator ?? false,
+    accountsBehind: knowledge?.accountsBehind ?? 0,
+    evidence: evidenceOf(knowledge, now),
+    exchanges: (knowledge?.exchanges ?? []).map(exchangeView),
+    exchangesLetGo: knowledge?.exchangesLetGo ?? 0,
+    registeredPorts: registered,
+    wouldChange: whatWouldChange({
+      address,
+      lane: lane.lane,
+      standing,
+      configuredAllow: decisions.configuredAllow ?? [],
+      knowledge,
+      policy: parts.config().policy,
+      registered,
+      now,
+    }),
     decisions: standing.map((decision) => decisionView(decision, now, drops)),
     verdicts: journal.verdictsOf(source, { limit: STORY_ENTRIES }).map(verdictView),
     pastDecisions: past.map((decision) => decisionView(decision, now)),

@@ -56,8 +56,8 @@ export function showTarget({ target }: Pick<Decision, 'target'>): string {
 }
 
 export function verdictView(entry: VerdictEntry): VerdictView {
-  const { time, action, scope, grade, reason, evidence } = entry
-  return { time, action, scope, grade, reason, evidence }
+  const { time, name, action, scope, grade, reason, evidence } = entry
+  return { time, ...(name === undefined ? {} : { name }), action, scope, grade, reason, evidence }
 }
 
 export function showPrefixes(prefixes: readonly Prefix[]): string[] {

@@ -144,7 +144,7 @@ export class Decisions {
   }
 
   decide(verdict: Verdict): Decided {
-    if (verdict.action === 'limit') return { kind: 'none', why: 'informs-only' }
+    if (verdict.action === 'limit' || verdict.action === 'alert') return { kind: 'none', why: 'informs-only' }
     const until = verdict.time + verdict.duration * 1000
     const target: DecisionTarget =
       verdict.port === null

@@ -2,6 +2,7 @@ import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { DesiredState, Limits, Member } from '../../rules/desired-state.ts'
 import type { Config, RateLimit } from '../config/config.ts'
 import { type HostFacts, mostConnections, tableSizes } from '../config/kernel-sizes.ts'
+import { logGroupOf } from '../config/log-group.ts'
 import type { Decisions } from './decisions.ts'
 
 /** What of the desired state changes with the configuration alone. */
@@ -11,13 +12,28 @@ export interface ConfiguredBy {
   readonly config: Config
   readonly host: HostFacts
   readonly sipEnforced: boolean
+  /** REGISTERs a second that the known phones leave of the softswitch's capacity, for limits that follow it. */
+  readonly leftForUnknown?: number
 }
 
-export function buildConfiguredState({ config, host, sipEnforced }: ConfiguredBy): ConfiguredState {
+export function buildConfiguredState({
+  config,
+  host,
+  sipEnforced,
+  leftForUnknown,
+}: ConfiguredBy): ConfiguredState {
   const { interfaces, addresses, ports, responses } = config.protect
+  const { group } = logGroupOf(config, host)
   return {
-    traffic: { interfaces, destinations: addresses, udpPorts: ports.udp, tcpPorts: ports.tcp, responses },
-    limits: limitsOf(config, { host, sipEnforced }),
+    traffic: {
+      interfaces,
+      destinations: addresses,
+      udpPorts: ports.udp,
+      tcpPorts: ports.tcp,
+      responses,
+      ...(group === null ? {} : { logGroup: group }),
+    },
+    limits: limitsOf(config, { host, sipEnforced, totals: unknownTotals(config, leftForUnknown) }),
     sizes: tableSizes(config.kernel, host.memoryBytes),
     gateways: config.gateways,
   }
@@ -46,14 +62,41 @@ export function buildDesiredState(
   }
 }
 
+/** Under attack strangers have a little less, as the defaults do: what is forged comes in bursts. */
+const STRICT_PART = 0.75
+
+/** What all unknown sources may send together, in peace and under attack. */
+export function unknownTotals(
+  { limits: { total, strict, follow } }: Pick<Config, 'limits'>,
+  leftForUnknown: number | undefined,
+): { readonly total: RateLimit; readonly strict: RateLimit } {
+  if (leftForUnknown === undefined) return { total, strict: strict.total }
+  const following = (limit: RateLimit, rate: number): RateLimit => {
+    const perSecond = Math.max(1, Math.round(rate))
+    return { perSecond, burst: Math.max(1, Math.round((perSecond * limit.burst) / limit.perSecond)) }
+  }
+  return {
+    total: follow.total ? following(total, leftForUnknown) : total,
+    strict: follow.strict ? following(strict.total, leftForUnknown * STRICT_PART) : strict.total,
+  }
+}
+
 function limitsOf(
   { limits }: Config,
-  { host, sipEnforced }: { readonly host: HostFacts; readonly sipEnforced: boolean },
+  {
+    host,
+    sipEnforced,
+    totals,
+  }: {
+    readonly host: HostFacts
+    readonly sipEnforced: boolean
+    readonly totals: { readonly total: RateLimit; readonly strict: RateLimit }
+  },
 ): Limits {
-  const { register, prefix, total, strict, connections } = limits
+  const { register, prefix, strict, connections } = limits
   return {
-    unknown: { source: register, prefix, total },
-    strict: { port: strict.port, source: strict.source, prefix: strict.prefix, total: strict.total },
+    unknown: { source: register, prefix, total: totals.total },
+    strict: { port: strict.port, source: strict.source, prefix: strict.prefix, total: totals.strict },
     proven: limits.proven,
     answered: limits.answered,
     returning: limits.returning,

@@ -14,7 +14,7 @@ import {
   type UnknownRate,
 } from './attack.ts'
 import type { Decisions } from './decisions.ts'
-import { buildConfiguredState, buildDesiredState, type ConfiguredState } from './desired.ts'
+import { buildConfiguredState, buildDesiredState, type ConfiguredState, unknownTotals } from './desired.ts'
 import { type LaneCounts, Lanes } from './lanes.ts'
 import type { ProvenBounds } from './proven-ports.ts'
 
@@ -38,6 +38,10 @@ export interface KernelFeedOptions {
   readonly hand: (state: DesiredState) => void
   /** The strict limits began or ended to decide. */
   readonly onAttack: (attack: AttackState) => void
+  /** An account registered from a source that had registered before. */
+  readonly onReturned?: (account: string) => void
+  /** REGISTERs a second that the known phones leave of the softswitch's capacity. */
+  readonly leftForUnknown?: () => number
   /** Runs what is only remembered, and may fail without harm. */
   readonly keep: (write: () => void) => void
 }
@@ -54,7 +58,12 @@ export class KernelFeed {
   #strictOrder: StrictOrder
   #sipOrdered: boolean
   #configured:
-    | { readonly config: Config; readonly sipEnforced: boolean; readonly state: ConfiguredState }
+    | {
+        readonly config: Config
+        readonly sipEnforced: boolean
+        readonly leftForUnknown: number | undefined
+        readonly state: ConfiguredState
+      }
     | undefined
   #isStarted = false
   #pauseUntil: Milliseconds = 0
@@ -134,12 +143,22 @@ export class KernelFeed {
   }): void {
     const now = this.#o.clock()
     this.#lanes.evidenceDropped += dropped
-    for (const each of evidence) this.#lanes.take(each, now)
+    for (const each of evidence) {
+      if (each.kind === 'registered' && this.#lanes.returns(each.source.address))
+        this.#o.onReturned?.(each.account)
+      this.#lanes.take(each, now)
+    }
     if (this.#lanes.hasChanged) this.desire('soon')
   }
 
   summarised(rate: UnknownRate): void {
     this.#weigh(rate)
+  }
+
+  /** What is left for unknown sources has changed. */
+  metered(): void {
+    this.#weigh()
+    this.desire('now')
   }
 
   lanes(): LaneCounts {
@@ -181,9 +200,13 @@ export class KernelFeed {
   #configuredBy(config: Config): ConfiguredState {
     const sipEnforced = this.#isSipEnforced(config)
     const last = this.#configured
-    if (last?.config === config && last.sipEnforced === sipEnforced) return last.state
-    const state = buildConfiguredState({ config, host: this.#o.host, sipEnforced })
-    if (config === this.#o.config()) this.#configured = { config, sipEnforced, state }
+    const leftForUnknown = this.#o.leftForUnknown?.()
+    if (last?.config === config && last.sipEnforced === sipEnforced && last.leftForUnknown === leftForUnknown)
+      return last.state
+    const { host } = this.#o
+    const left = leftForUnknown === undefined ? {} : { leftForUnknown }
+    const state = buildConfiguredState({ config, host, sipEnforced, ...left })
+    if (config === this.#o.config()) this.#configured = { config, sipEnforced, leftForUnknown, state }
     return state
   }
 
@@ -194,7 +217,8 @@ export class KernelFeed {
   #weigh(rate?: UnknownRate): void {
     const { limits } = this.#o.config()
     const before = this.#attack
-    const settings = { order: this.#strictOrder, when: limits.strict.when, total: limits.total.perSecond }
+    const { total } = unknownTotals({ limits }, this.#o.leftForUnknown?.())
+    const settings = { order: this.#strictOrder, when: limits.strict.when, total: total.perSecond }
     const now = this.#o.clock()
     this.#attack = nextAttackState(before, settings, rate ? { now, rate } : { now })
     if (this.#attack.strictUntil !== before.strictUntil) this.desire('now')

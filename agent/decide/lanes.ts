@@ -1,5 +1,5 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
-import { type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
+import { type Address, type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import type { Member } from '../../rules/desired-state.ts'
 import { RETURNING_FOR } from '../detect/flood.ts'
@@ -80,6 +80,11 @@ export class Lanes {
     for (const entry of kept.proven) if (entry.until > now) this.#proven.restore(entry)
     for (const entry of kept.returning) if (entry.at + RETURNING_FOR > now) this.#returning.restore(entry)
     this.takeChanges()
+  }
+
+  /** Whether an account registered from there within the last days. */
+  returns(address: Address): boolean {
+    return this.#returning.has(sourcePrefixOf(address))
   }
 
   take(evidence: LaneEvidence, now: EpochMilliseconds): void {

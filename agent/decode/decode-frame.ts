@@ -1,6 +1,7 @@
 import type { Frame } from '../capture/frame.ts'
 import { decodeIp } from './decode-ip.ts'
 import type { IpFragments } from './ip-fragments.ts'
+import { NFLOG_LINK_TYPE, readNflog } from './nflog.ts'
 import type { Decoded } from './packet.ts'
 import { UNDECODED } from './undecoded.ts'
 
@@ -42,6 +43,10 @@ export function decodeFrame(frame: Frame, fragments: IpFragments): Decoded {
       return decodePpp(frame, 0, fragments)
     case 51:
       return decodePppoe(frame, 0, fragments)
+    case NFLOG_LINK_TYPE: {
+      const packet = readNflog(frame)
+      return packet ? decodeIp(packet, 0, fragments) : UNDECODED.truncated
+    }
     default:
       return UNDECODED['unknown-link-type']
   }

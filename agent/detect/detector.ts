@@ -1,19 +1,23 @@
 import { type Address, type Prefix, type Source, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
+import { LearntBindings } from '../observe/bindings.ts'
 import type {
   ExchangeEnded,
   ExchangeOutcome,
   MalformedSeen,
   Observation,
   RegisterSeen,
+  Sighting,
 } from '../observe/observation.ts'
 import { DistinctCount } from './distinct-count.ts'
-import { FailureLadder } from './failures.ts'
 import { judgeFlood } from './flood.ts'
+import { GuessWatch } from './guess-watch.ts'
 import type { LaneEvidence } from './lane-evidence.ts'
 import { EXPIRY_GRACE, LaneWitness, type LaneWitnessOptions } from './lane-witness.ts'
+import { judgeMalformed } from './malformed.ts'
 import { PrefixSet } from './prefix-set.ts'
 import { NEVER, remember, type SourceRecord, SourceTable } from './source-table.ts'
+import { Takeovers } from './takeovers.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
 
 /** From so many REGISTERs in a window on, accounts are counted. */
@@ -64,9 +68,12 @@ export class Detector {
     malformed: 0,
   }
   readonly sources: SourceTable
+  /** Who is registered, learnt from the successes that put a source in the proven lane. */
+  readonly bindings = new LearntBindings()
   readonly lanes: LaneWitness
-  readonly #ladder: FailureLadder
-  readonly #policy: DetectionPolicy
+  readonly #guesses: GuessWatch
+  readonly #takeovers = new Takeovers()
+  #policy: DetectionPolicy
   readonly #options: DetectorOptions
 
   constructor(options: DetectorOptions) {
@@ -76,26 +83,40 @@ export class Detector {
       capacity: options.maxSources ?? 100_000,
       windowSeconds: options.policy.flood.within,
     })
-    this.#ladder = new FailureLadder(options.policy)
+    this.#guesses = new GuessWatch({
+      policy: options.policy,
+      capacity: options.maxSources ?? Number.POSITIVE_INFINITY,
+      onVerdict: options.onVerdict,
+    })
     this.lanes = new LaneWitness(options.lanes ?? NO_LANES, options.onLane ?? (() => {}))
   }
 
-  observe(observation: Observation): void {
+  /** Other thresholds from now on, but for the window of `flood`. What stands stays for the time that it was told. */
+  configure(policy: DetectionPolicy): void {
+    this.#policy = policy
+    this.#guesses.configure(policy)
+  }
+
+  observe(observation: Observation, sighting: Sighting = 'whole'): void {
     switch (observation.kind) {
       case 'register':
-        this.totals.sipMessages++
-        this.totals.registers++
-        this.#register(observation)
+        if (sighting !== 'logged') {
+          this.totals.sipMessages++
+          this.totals.registers++
+        }
+        if (sighting === 'sampled') this.#sampled(observation)
+        else this.#register(observation, sighting)
         return
       case 'exchange':
         this.#exchange(observation)
         return
       case 'sip':
-        this.totals.sipMessages++
+        if (sighting !== 'logged') this.totals.sipMessages++
+        this.#say(this.#takeovers.spoke(observation.source, observation.time))
         return
       case 'malformed':
         this.totals.malformed++
-        if (observation.what !== 'observed') this.totals.sipMessages++
+        if (observation.what !== 'observed' && observation.what !== 'oversized') this.totals.sipMessages++
         this.#malformed(observation)
         return
     }
@@ -121,6 +142,19 @@ export class Detector {
     return true
   }
 
+  /** Entries held about sources, accounts and ports: bounded, whatever comes. */
+  get size(): number {
+    return this.sources.size + this.#guesses.size + this.#takeovers.size
+  }
+
+  /** Accounts behind an address, and whether an SBC or proxy brings them. */
+  behind(
+    record: SourceRecord,
+    now: EpochMilliseconds,
+  ): { readonly aggregator: boolean; readonly accounts: number } {
+    return this.#guesses.behind(record, now)
+  }
+
   /** Forgets what counts against a source, so that lifting its block is not undone by packets of before. */
   pardon(address: Address): void {
     const record = this.sources.find(address)
@@ -129,37 +163,49 @@ export class Detector {
       record.overSince = 0
       record.lastVerdictAt = NEVER
       record.lastFloodBlockAt = NEVER
+      record.malformedInWindow = 0
+      record.malformedSaidAt = NEVER
     }
-    this.#ladder.pardon(sourcePrefixOf(address))
+    this.#guesses.pardon(sourcePrefixOf(address))
   }
 
-  #register(seen: RegisterSeen): void {
+  /** The rules may have dropped it: it says how fast its source sends, and no more. */
+  #sampled(seen: RegisterSeen): void {
+    const { address } = seen.source
+    const record = this.sources.seen(address, seen.time)
+    if (seen.transport === 'udp') this.lanes.unknown(record, address, seen.time)
+    this.#count(record, seen)
+  }
+
+  #register(seen: RegisterSeen, sighting: 'whole' | 'logged'): void {
     const record = this.sources.seen(seen.source.address, seen.time)
     record.registers++
     if (seen.answersOwnNonce) record.lastOwnNonce = seen.time
     if (seen.answersChallenge || seen.answersSentNonce) record.lastChallengeAnswered = seen.time
-    this.lanes.register(record, seen)
+    this.lanes.register(record, seen, sighting)
     // Most sources of a flood are seen once, and the others say the same again and again.
     if (record.registers > 1 && (record.registers < 64 || record.registers % 64 === 0)) remember(record, seen)
-    this.#count(record, seen)
+    if (sighting === 'whole') this.#count(record, seen)
   }
 
   /** A REGISTER that cannot be read costs the softswitch as much as one that can. */
   #malformed(seen: MalformedSeen): void {
-    if (seen.what !== 'register') {
+    if (seen.what === 'observed' || seen.what === 'other') {
       const known = this.sources.find(seen.source.address)
       if (known) known.malformed++
       return
     }
-    this.totals.registers++
     const record = this.sources.seen(seen.source.address, seen.time)
     record.malformed++
+    this.#say(judgeMalformed(record, { at: seen.time, fault: seen.fault }, this.#policy))
+    if (seen.what === 'oversized') return
+    this.totals.registers++
     record.registers++
     this.lanes.unknown(record, seen.source.address, seen.time)
     this.#count(record, { time: seen.time, account: '' })
   }
 
-  #count(record: SourceRecord, seen: { readonly time: EpochMilliseconds; readonly account: string }): void {
+  #count(record: SourceRecord, seen: Pick<RegisterSeen, 'time' | 'account' | 'answersUnseen'>): void {
     const at = seen.time
     record.window.add(at)
     if (record.window.total(at) < BUSY) record.phones = undefined
@@ -167,33 +213,42 @@ export class Detector {
       record.phones ??= new DistinctCount()
       record.phones.add(seen.account)
     }
-    const verdict = judgeFlood(record, at, this.#policy)
+    this.#say(judgeFlood(record, at, this.#policy, { answersUnseen: seen.answersUnseen === true }))
+  }
+
+  #say(verdict: Verdict | undefined): void {
     if (verdict) this.#options.onVerdict(verdict)
   }
 
   #exchange(ended: ExchangeEnded): void {
     const record = this.sources.seen(ended.source.address, ended.time)
-    remember(record, { account: ended.account, userAgent: '' })
+    remember(record, { account: ended.account, userAgent: ended.userAgent })
+    this.#say(this.#takeovers.spoke(ended.source, ended.time, ended.account))
     // A softswitch that is overloaded gave nobody a chance to register.
     if (record.overSince !== 0 && GAVE_A_CHANCE.has(ended.outcome)) record.answersWhileOver++
     switch (ended.outcome) {
       case 'challenge':
         this.totals.challenges++
         record.challenges++
-        this.lanes.challenged(record, ended)
+        // Challenges whose REGISTERs are not seen (they come another way) may well be answered that way too.
+        if (record.challenges <= 2 * record.registers) this.lanes.challenged(record, ended)
         return
       case 'success': {
         this.totals.successes++
         record.successes++
-        record.lastSuccess = ended.time
-        this.lanes.succeeded(record, ended)
         const { time, grantedExpires } = ended
         const until = grantedExpires > 0 ? time + grantedExpires * 1000 + EXPIRY_GRACE : undefined
+        // Who guessed until one was right stays a stranger: no lane, no mercy for what he guesses next.
+        if (this.#guesses.succeeded(ended, record, until) === 'guess') return
+        record.lastSuccess = time
+        this.lanes.succeeded(record, ended)
+        if (ended.withCredentials && record.vouched) {
+          this.#takeovers.learnt(this.bindings.learn(ended), ended)
+        }
         if (until !== undefined) {
           this.sources.prove(record, until)
           this.#options.onSuccess?.(record.source, until)
         }
-        this.#ladder.succeeded(ended, until)
         return
       }
       case 'failure':
@@ -201,14 +256,13 @@ export class Detector {
         this.totals.failures++
         record.failures++
         if (this.#options.judgedElsewhere?.(ended.serverPort)) return
-        const liveBinding = record.provenUntil > ended.time
-        const verdict = this.#ladder.failed(ended, { liveBinding })
-        if (verdict) this.#options.onVerdict(verdict)
+        this.#guesses.failed(ended, record)
         return
       }
       case 'stale':
       case 'redirect':
       case 'overload':
+      case 'silence':
       case 'other':
         return
     }

@@ -1,3 +1,5 @@
+import { hashText } from '../../registrar/hash-text.ts'
+
 const BITS = 2_048
 
 /**
@@ -9,7 +11,7 @@ export class DistinctCount {
   #set = 0
 
   add(text: string): void {
-    const bit = hash(text) % BITS
+    const bit = hashText(text) % BITS
     const mask = 1 << (bit & 7)
     if (this.#bits[bit >> 3]! & mask) return
     this.#bits[bit >> 3]! |= mask
@@ -25,11 +27,4 @@ export class DistinctCount {
     this.#bits.fill(0)
     this.#set = 0
   }
-}
-
-/** FNV-1a, 32 bits. Collisions made on purpose only make their maker look like fewer phones. */
-function hash(text: string): number {
-  let value = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193)
-  return value >>> 0
 }

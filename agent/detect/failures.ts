@@ -1,106 +1,351 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
+import { hashText } from '../../registrar/hash-text.ts'
 import { type Prefix, type Source, sourcePrefixOf } from '../../registrar/net/address.ts'
-import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
-import { type LockedOut, RetryPolicy, type Suspended } from '../../registrar/policy.ts'
+import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
+import {
+  type FailureGrade,
+  type LockedOut,
+  type PolicyOutcome,
+  RetryPolicy,
+  type Suspended,
+} from '../../registrar/policy.ts'
 import type { ExchangeEnded } from '../observe/observation.ts'
+import { ProvenPorts } from './proven-ports.ts'
+import { RecentNames, sayNames } from './recent-names.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
 
 const MOST_SOURCES = 65_536
+const MOST_PORTS = 16_384
 /** So many suspended ports of one source within this time: it changes its port to go on guessing. */
 const HOPPING_PORTS = 3
 const HOPPING_WITHIN: Milliseconds = 600_000
-
+/** With so many good accounts behind it an address is an office, whose ports are suspended one by one for ever. */
+export const OFFICE = 16
+/** A phone that fails does so some times in ten minutes; beyond this for each good account, guessing is what goes on. */
+const FAILURES_A_GOOD_ACCOUNT = 10
+const PORTS_A_PHONE = 2
+/** One port, one device: what fails for so many accounts from there is no phone with a wrong password. */
+const FEWEST_ACCOUNTS = 3
 /** An SBC or proxy brings many accounts from one port: for one that fails the others must not suffer. */
 const ACCOUNTS_OF_AN_AGGREGATOR = 2
-const MOST_GOOD_ACCOUNTS = 8
+/** Where the address as a whole was suspended so lately, it is for longer the next time. */
+const ESCALATES_WITHIN: Milliseconds = 7_200_000
 
-interface ProvenPort {
-  until: EpochMilliseconds
-  /** Some of the accounts that are registered from there, and until when. */
-  readonly accounts: Map<string, EpochMilliseconds>
+/** What is known of the source that failed. */
+export interface FailingSource {
+  /** Somebody at this source is registered right now. */
+  readonly liveBinding: boolean
+  /** Where a live binding is known from before a restart, nobody knows its port. How many accounts there were; else 0. */
+  readonly restored: number
+  /** No success within the last days, nor known from before a restart. */
+  readonly stranger: boolean
 }
 
-interface Hopping {
-  since: EpochMilliseconds
-  readonly ports: Set<number>
+/** What failed lately at one source, over all of its ports. */
+interface FailingAddress {
+  readonly accounts: RecentNames
+  readonly ports: RecentNames
+  hoppingSince: EpochMilliseconds
+  hopped: number[]
+  suspendedTimes: number
+  lastSuspended: EpochMilliseconds
 }
 
 /**
- * From refused credentials to measures that fit: first the address and port that fails, then its whole source when
- * it hops from port to port, then a block when it tries several accounts and nobody good is behind it. What anybody
- * could have forged (grade packet) suspends an address and port that never succeeded, and nothing more.
+ * From refused credentials to measures that fit: first the address and port that fails; then, when it hops from port
+ * to port and good traffic is a small share, all ports of its source that are not registered; and a block when it
+ * tries several accounts and nobody good is behind it.
+ *
+ * What anybody could have forged (grade packet) suspends an address and port that never succeeded, and that only over
+ * a nonce which was sent to that very port. A nonce that was never seen to go there proves nothing at all: whoever
+ * writes a customer's address over made-up nonces makes the softswitch refuse them, and would have him suspended while
+ * he is away for a moment. It counts only against strangers, who had no success within days.
  */
 export class FailureLadder {
+  #policy: DetectionPolicy
   readonly #retry: RetryPolicy
-  readonly #provenPorts = new BoundedMap<string, ProvenPort>({ capacity: MOST_SOURCES })
-  readonly #hopping = new BoundedMap<Prefix, Hopping>({ capacity: MOST_SOURCES })
+  readonly #provenPorts: ProvenPorts
+  readonly #addresses: BoundedMap<Prefix, FailingAddress>
+  readonly #ports: BoundedMap<string, RecentNames>
 
-  constructor(policy: DetectionPolicy) {
-    this.#retry = new RetryPolicy({ settings: policy, capacity: MOST_SOURCES })
+  constructor(policy: DetectionPolicy, { capacity = MOST_SOURCES }: { capacity?: number } = {}) {
+    this.#policy = policy
+    this.#retry = new RetryPolicy({ settings: policy, capacity: Math.min(capacity, MOST_SOURCES) })
+    this.#provenPorts = new ProvenPorts({ capacity: Math.min(capacity, MOST_SOURCES) })
+    this.#addresses = new BoundedMap({ capacity: Math.min(capacity, MOST_PORTS) })
+    this.#ports = new BoundedMap({ capacity: Math.min(capacity, MOST_PORTS) })
+  }
+
+  /** Other thresholds from now on; what stands stays for the time that it was told. */
+  configure(policy: DetectionPolicy): void {
+    this.#policy = policy
+    this.#retry.settings = policy
+  }
+
+  /** Entries held, for the bounds that tests hold it to. */
+  get size(): number {
+    const { failing, suspended, lockedOut, sources } = this.#retry.stats
+    const own = this.#provenPorts.size + this.#addresses.size + this.#ports.size
+    return failing + suspended + lockedOut + sources + own
+  }
+
+  get provenPorts(): ProvenPorts {
+    return this.#provenPorts
+  }
+
+  /** Accounts that registered from this source within the last hour, up to some dozens. */
+  goodAccounts(prefix: Prefix, now: EpochMilliseconds): number {
+    return this.#retry.goodAccounts(prefix, now)
   }
 
   /** A registration succeeded; `until` is when it ends, undefined where it removed bindings. */
   succeeded({ account, source, time }: ExchangeEnded, until: EpochMilliseconds | undefined): void {
     this.#retry.recordSuccess({ account, source, at: time })
-    if (until === undefined) return
-    const key = portKey(source)
-    const port = this.#provenPorts.get(key) ?? { until: 0, accounts: new Map() }
-    if (port.accounts.has(account) || port.accounts.size < MOST_GOOD_ACCOUNTS)
-      port.accounts.set(account, until)
-    port.until = Math.max(port.until, until)
-    this.#provenPorts.set(key, port)
+    if (until !== undefined) this.#provenPorts.put(source, account, { now: time, until })
   }
 
-  /** What a failure leads to. `liveBinding`: somebody at this source is registered right now. */
-  failed(ended: ExchangeEnded, { liveBinding }: { liveBinding: boolean }): Verdict | undefined {
-    const { account, source, time } = ended
+  /** How far a failure is believed: undefined where it counts for nothing. */
+  believed(
+    ended: ExchangeEnded,
+    { liveBinding, restored, stranger }: FailingSource,
+  ): FailureGrade | undefined {
     // A refusal without a challenge says nothing about who asked (access lists and VOS3000 answer so).
-    const grade = ended.grade === 'packet' || ended.outcome === 'refused' ? 'packet' : 'path'
+    if (ended.outcome === 'failure' && ended.grade !== 'packet') return 'path'
+    if (!isOverSentNonce(ended) && !stranger) return undefined
     // After a restart nobody knows which port of a live binding is the proven one: then each may be.
-    const proven = liveBinding || (this.#provenPorts.get(portKey(source))?.until ?? 0) > time
-    const outcome = this.#retry.recordFailure({ account, source, at: time, grade, proven })
-    if (outcome.kind === 'none') return undefined
-    const verdict =
-      outcome.kind === 'lockout'
-        ? lockoutVerdict(outcome, { time, liveBinding })
-        : suspendVerdict(outcome, {
-            time,
-            // Over TCP a port is one connection and never comes back: what can be refused is the next connection.
-            wholeSource:
-              outcome.grade === 'path' &&
-              !liveBinding &&
-              (this.#hops(source, time) || ended.transport === 'tcp'),
-          })
-    const others = this.#othersRegisteredAt(source, account, time)
-    if (others < ACCOUNTS_OF_AN_AGGREGATOR) return verdict
-    const spared = `${others}${others >= MOST_GOOD_ACCOUNTS - 1 ? ' or more' : ''} other accounts are registered from this very port`
-    return { ...verdict, action: 'limit', reason: `${verdict.reason}; not suspended, since ${spared}` }
+    const mayBeProven = liveBinding && restored > 0
+    return mayBeProven || this.#provenPorts.isProven(ended.source, ended.time) ? undefined : 'packet'
   }
 
-  /** Accounts that are registered from exactly this address and port, this one not counted. */
-  #othersRegisteredAt(source: Source, account: string, now: EpochMilliseconds): number {
-    let others = 0
-    for (const [name, until] of this.#provenPorts.get(portKey(source))?.accounts ?? []) {
-      if (name !== account && until > now) others++
-    }
-    return others
+  /** What a failure leads to. */
+  failed(ended: ExchangeEnded, about: FailingSource): Verdict | undefined {
+    const grade = this.believed(ended, about)
+    if (grade === undefined) return undefined
+    const { account, source, time } = ended
+    const port = this.#noteAtPort(ended)
+    const address = this.#noteAtAddress(ended, grade)
+    const outcome = this.#retry.recordFailure({ account, source, at: time, grade })
+    const verdict = this.#judge(ended, outcome, { about, grade, port, address })
+    if (!verdict) return undefined
+    port.clear()
+    return this.#sparingAggregators(verdict, ended, { about, failing: address.accounts.names(time) })
   }
 
   pardon(prefix: Prefix): void {
     this.#retry.release({ prefix })
-    this.#hopping.delete(prefix)
+    this.#addresses.delete(prefix)
   }
 
-  #hops({ address, port }: Source, now: EpochMilliseconds): boolean {
-    const prefix = sourcePrefixOf(address)
-    let hopping = this.#hopping.get(prefix)
-    if (!hopping || now - hopping.since > HOPPING_WITHIN) {
-      hopping = { since: now, ports: new Set() }
-      this.#hopping.set(prefix, hopping)
+  #judge(
+    ended: ExchangeEnded,
+    outcome: PolicyOutcome,
+    facts: { about: FailingSource; grade: FailureGrade; port: RecentNames; address: FailingAddress },
+  ): Verdict | undefined {
+    const { time, source, transport } = ended
+    const { about, grade, port, address } = facts
+    const good = this.goodAccounts(sourcePrefixOf(source.address), time)
+    const nobodyGood = good === 0 && !about.liveBinding
+    if (outcome.kind === 'lockout') {
+      if (nobodyGood) return lockoutVerdict(outcome, { time })
+      const hops = address.ports.names(time) >= HOPPING_PORTS
+      if (hops && this.#isSmallShare(address, { about, good, ended })) {
+        return this.#suspendUnproven(ended, address, good)
+      }
+      return lockoutVerdict(outcome, { time, liveBinding: about.liveBinding })
     }
-    if (hopping.ports.size < HOPPING_PORTS) hopping.ports.add(port)
-    return hopping.ports.size >= HOPPING_PORTS
+    const { registerSuspend, registerSuspendTime, block } = this.#policy
+    // Where nonces are shared anybody can forge a failure over one: a stranger's address may be taken for it, no other.
+    const mayTakeAll = grade === 'path' || (isOverSentNonce(ended) && about.stranger && nobodyGood)
+    if (mayTakeAll && grade === 'packet' && registerSuspend && this.#isSpreadOut(address, time)) {
+      return this.#suspendStranger(ended, address)
+    }
+    // An office spares its address a lockout: then the port that guesses is locked out by itself.
+    const spread = port.names(time)
+    const guessesFromPort = spread >= FEWEST_ACCOUNTS && port.events(time) >= block.failures
+    if (outcome.kind === 'none' && !(guessesFromPort && registerSuspend)) return undefined
+
+    const hops = mayTakeAll && this.#hops(address, source, time)
+    if (hops && !nobodyGood && this.#isSmallShare(address, { about, good, ended })) {
+      return this.#suspendUnproven(ended, address, good)
+    }
+    // Over TCP a port is one connection and never comes back: what can be refused is the next connection.
+    const wholeSource = nobodyGood && (hops || (grade === 'path' && transport === 'tcp'))
+    if (outcome.kind === 'suspend') return suspendVerdict(outcome, { time, wholeSource })
+    const failures = port.events(time)
+    return {
+      ...header(ended),
+      name: grade === 'path' ? 'lockout' : 'retry-limit',
+      port: wholeSource ? null : source.port,
+      grade,
+      reason: `${failures} failed registrations over ${sayNames(spread)} accounts from port ${source.port}`,
+      evidence: { failures, accounts: spread, goodAccounts: good },
+      duration: grade === 'path' ? block.for : registerSuspendTime,
+    }
   }
+
+  /**
+   * A guesser who owns a good account, or sits beside a few: the ports of his address that are not registered are
+   * suspended as a whole. The kernel asks for proven ports first, so the good phones do not notice.
+   */
+  #suspendUnproven(ended: ExchangeEnded, address: FailingAddress, good: number): Verdict {
+    const { time } = ended
+    if (time - address.lastSuspended > ESCALATES_WITHIN) address.suspendedTimes = 0
+    const accounts = address.accounts.names(time)
+    const duration = this.#escalated(accounts < FEWEST_ACCOUNTS ? 0 : address.suspendedTimes)
+    address.suspendedTimes++
+    address.lastSuspended = time
+    const failures = address.accounts.events(time)
+    const ports = address.ports.names(time)
+    return {
+      ...header(ended),
+      port: null,
+      grade: 'path',
+      reason:
+        `${failures} failed registrations from ${sayNames(ports)} ports, though ${good} account${good === 1 ? ' is' : 's are'} ` +
+        'registered here: ports that are not registered are suspended, registered ones stay served',
+      evidence: { failures, accounts, ports, goodAccounts: good, times: address.suspendedTimes },
+      duration,
+    }
+  }
+
+  /** As many failures, accounts and ports as no phone has: the lockout's counterpart where nonces are shared. */
+  #isSpreadOut({ accounts, ports }: FailingAddress, now: EpochMilliseconds): boolean {
+    const { failures } = this.#policy.block
+    return (
+      accounts.events(now) >= failures &&
+      accounts.names(now) >= FEWEST_ACCOUNTS &&
+      ports.names(now) >= HOPPING_PORTS
+    )
+  }
+
+  #suspendStranger(ended: ExchangeEnded, address: FailingAddress): Verdict {
+    const { time } = ended
+    const failures = address.accounts.events(time)
+    const accounts = address.accounts.names(time)
+    const ports = address.ports.names(time)
+    address.accounts.clear()
+    return {
+      ...header(ended),
+      port: null,
+      grade: 'packet',
+      reason:
+        `${failures} failed registrations over ${sayNames(accounts)} accounts from ${sayNames(ports)} ports; not blocked, ` +
+        'since the softswitch gives everybody the same nonces and so nobody knows whose they were',
+      evidence: { failures, accounts, ports, goodAccounts: 0 },
+      duration: this.#policy.registerSuspendTime,
+    }
+  }
+
+  #escalated(times: number): Seconds {
+    const { registerSuspendTime, block } = this.#policy
+    return Math.max(registerSuspendTime, Math.min(block.for, registerSuspendTime * 2 ** Math.min(times, 20)))
+  }
+
+  /** Whether failures outweigh the good traffic of an address so far that its unproven ports may go together. */
+  #isSmallShare(
+    address: FailingAddress,
+    { about, good, ended }: { about: FailingSource; good: number; ended: ExchangeEnded },
+  ): boolean {
+    const { time, transport } = ended
+    // Just restarted: who is good there is not known yet, so his port alone is what a failure costs.
+    if (good === 0 && about.liveBinding) return false
+    if (good >= OFFICE) return false
+    const accounts = address.accounts.names(time)
+    // Over TCP a phone with a wrong password has a new port for each try too.
+    if (transport === 'tcp' && accounts < FEWEST_ACCOUNTS) return false
+    // Phones with wrong passwords have an account and a port or two each; who has many more ports than that hops.
+    const looksLikePhones = transport === 'tcp' || address.ports.names(time) <= PORTS_A_PHONE * accounts
+    if (good >= 2 && good >= accounts && looksLikePhones) return false
+    return address.accounts.events(time) > FAILURES_A_GOOD_ACCOUNT * good
+  }
+
+  /** Passwords that were tried from one port; who is refused without any guesses nothing. */
+  #noteAtPort({ source, account, outcome, time }: ExchangeEnded): RecentNames {
+    const key = portKey(source)
+    const port = this.#ports.get(key) ?? new RecentNames(this.#policy.block.within)
+    if (outcome !== 'failure') return port
+    port.add(account, time)
+    this.#ports.set(key, port)
+    return port
+  }
+
+  /** What was made up over nonces that nobody was given says nothing of an address. */
+  #noteAtAddress(ended: ExchangeEnded, grade: FailureGrade): FailingAddress {
+    const { source, account, time } = ended
+    const prefix = sourcePrefixOf(source.address)
+    const { within } = this.#policy.block
+    const address = this.#addresses.get(prefix) ?? {
+      accounts: new RecentNames(within),
+      ports: new RecentNames(within),
+      hoppingSince: time,
+      hopped: [],
+      suspendedTimes: 0,
+      lastSuspended: Number.NEGATIVE_INFINITY,
+    }
+    if (grade === 'path' || isOverSentNonce(ended)) {
+      address.accounts.add(account, time)
+      if (!this.#provenPorts.isProven(source, time)) address.ports.add(portKey(source), time)
+    }
+    this.#addresses.set(prefix, address)
+    return address
+  }
+
+  /** In IPv6 a guesser may as well change his address within his /64. */
+  #hops(address: FailingAddress, source: Source, now: EpochMilliseconds): boolean {
+    if (now - address.hoppingSince > HOPPING_WITHIN) {
+      address.hoppingSince = now
+      address.hopped = []
+    }
+    const { hopped } = address
+    const key = hashText(portKey(source))
+    if (hopped.length < HOPPING_PORTS && !hopped.includes(key)) hopped.push(key)
+    return hopped.length >= HOPPING_PORTS
+  }
+
+  /** A port that brings more good accounts than failing ones is an SBC's or a PBX's: its failing accounts only inform. */
+  #sparingAggregators(
+    verdict: Verdict,
+    { source, account, time }: ExchangeEnded,
+    { about, failing }: { about: FailingSource; failing: number },
+  ): Verdict {
+    if (verdict.port === null || verdict.action === 'block') return verdict
+    const others = this.#provenPorts.othersAt(source, account, time)
+    const spare = (why: string): Verdict => ({
+      ...verdict,
+      action: 'limit',
+      reason: `${verdict.reason}; not suspended, since ${why}`,
+    })
+    if (others.count >= ACCOUNTS_OF_AN_AGGREGATOR && (failing <= others.count || others.more)) {
+      return spare(
+        `${others.count}${others.more ? ' or more' : ''} other accounts are registered from this very port`,
+      )
+    }
+    if (about.restored > ACCOUNTS_OF_AN_AGGREGATOR && this.#provenPorts.isUnheardOf(source)) {
+      return spare(
+        `${about.restored} accounts were registered here before the restart, maybe from this very port`,
+      )
+    }
+    return verdict
+  }
+}
+
+/** Credentials over a nonce that went last to this very address and port. */
+function isOverSentNonce({ outcome, answersItsChallenge }: ExchangeEnded): boolean {
+  return outcome === 'failure' && answersItsChallenge
+}
+
+function portKey({ address, port }: Source): string {
+  return `${address} ${port}`
+}
+
+function header({ time, source }: ExchangeEnded) {
+  return {
+    time,
+    name: 'retry-limit',
+    address: source.address,
+    action: 'suspend',
+    scope: 'register',
+  } as const
 }
 
 /**
@@ -156,8 +401,4 @@ export function lockoutVerdict(
     },
     duration: Math.round((until - time) / 1000),
   }
-}
-
-function portKey({ address, port }: Source): string {
-  return `${address} ${port}`
 }

@@ -18,17 +18,21 @@ const ANSWERS_FOR_A_CHANCE = 3
  *
  * - it registered within the last days: then only the kernel's limits hold it;
  * - it looks like an office coming back: many accounts, few REGISTERs each. Then it gets the time of one more
- *   window, and is blocked only where the softswitch answered it and it never answered a challenge.
+ *   window, and is blocked only where the softswitch answered it and it never answered a challenge;
+ * - nobody can say, since the softswitch's answers are not seen there (`answersUnseen`);
+ * - phones come back all at once after an outage (`policy.flood.informs`).
  */
 export function judgeFlood(
   record: SourceRecord,
   now: EpochMilliseconds,
   policy: DetectionPolicy,
+  { answersUnseen = false }: { readonly answersUnseen?: boolean } = {},
 ): Verdict | undefined {
   const { registers: threshold, within } = policy.flood
   const registers = record.window.total(now)
   if (registers < threshold) {
-    record.overSince = 0
+    // One quiet second is no peace: what a flood did with its chance is forgotten when half of it is gone.
+    if (registers < threshold / 2) record.overSince = 0
     return undefined
   }
   if (record.overSince === 0) {
@@ -70,6 +74,12 @@ export function judgeFlood(
   }
   if (now - record.lastSuccess < RETURNING_FOR) {
     return verdict('limit', ', but it registered within the last days: limited, not blocked')
+  }
+  if (answersUnseen) {
+    return verdict('limit', ', but on this port no answers of the softswitch are seen: limited, not blocked')
+  }
+  if (policy.flood.informs) {
+    return verdict('limit', ', while phones come back all at once: limited, not blocked')
   }
   const looksLikePhones = phones >= 2 && phones <= MOST_PHONES && registers <= phones * MOST_REGISTERS_A_PHONE
   if (looksLikePhones) {

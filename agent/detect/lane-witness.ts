@@ -26,6 +26,7 @@ export interface LaneWitnessOptions {
 export class LaneWitness {
   /** REGISTERs of unknown sources so far, each source counted up to its own limit. */
   unknownRegisters = 0
+  #standsFor = 1
   #options: LaneWitnessOptions
   readonly #onEvidence: (evidence: LaneEvidence) => void
 
@@ -38,13 +39,14 @@ export class LaneWitness {
     this.#options = options
   }
 
-  register(record: SourceRecord, seen: RegisterSeen): void {
+  /** `logged`: whether its source is unknown is counted elsewhere. */
+  register(record: SourceRecord, seen: RegisterSeen, sighting: 'whole' | 'logged' = 'whole'): void {
     const { transport, time: at, source } = seen
     if (seen.answersChallenge || seen.answersSentNonce) record.unanswered = 0
     if (transport !== 'udp') return
     if (seen.answersOwnNonce || seen.answersSentNonce) {
       this.#onEvidence({ kind: 'answered', at, source, own: seen.answersOwnNonce })
-    } else this.unknown(record, source.address, at)
+    } else if (sighting === 'whole') this.unknown(record, source.address, at)
   }
 
   /**
@@ -52,6 +54,10 @@ export class LaneWitness {
    * takes nothing from others.
    */
   unknown(record: SourceRecord, address: Address, at: EpochMilliseconds): void {
+    if (this.#standsFor > 1) {
+      this.#unknownOfSample(record, address, at)
+      return
+    }
     if (at - record.lastSuccess < RETURNING_FOR) return
     const second = Math.floor(at / 1_000)
     if (record.unknownSecond !== second) {
@@ -62,6 +68,23 @@ export class LaneWitness {
       return
     record.unknownInSecond++
     this.unknownRegisters++
+  }
+
+  /** From now on each of them stands for so many; 1: for itself. */
+  sampleOf(packets: number): void {
+    this.#standsFor = Math.max(1, packets)
+  }
+
+  /**
+   * Of a source that sends faster than its own limit only so much counts. How fast it sends the sample tells better
+   * the longer it lasts; from a source that is seen for the first time little of what it stands for counts. Nobody is
+   * punished by this figure: it decides between the limits of peace and the strict ones.
+   */
+  #unknownOfSample(record: SourceRecord, address: Address, at: EpochMilliseconds): void {
+    if (at - record.lastSuccess < RETURNING_FOR || this.#options.trusted.holds(address)) return
+    const seen = Math.max(1, record.window.total(at))
+    const allowed = (this.#options.unknownPerSecond * record.window.seconds) / seen
+    this.unknownRegisters += Math.min(this.#standsFor, allowed)
   }
 
   succeeded(record: SourceRecord, ended: ExchangeEnded): void {

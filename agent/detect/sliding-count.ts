@@ -16,6 +16,10 @@ export class SlidingCount {
     this.#slice = (seconds * 1000) / SLICES
   }
 
+  get seconds(): Seconds {
+    return (this.#slice * SLICES) / 1000
+  }
+
   add(at: EpochMilliseconds, amount = 1): void {
     this.#advance(at)
     const slot = this.#newest % SLICES

@@ -32,6 +32,15 @@ export interface SourceRecord {
   vouched: boolean
   /** Some success of this source still lasts until then (granted Expires), or it was known before a restart. */
   provenUntil: EpochMilliseconds
+  /** A registration of before a restart lasts until then, of which nobody knows the port; 0 for others. */
+  restoredUntil: EpochMilliseconds
+  /** About so many accounts registered here before the restart. */
+  restoredAccounts: number
+  /** REGISTERs that could not be read, or were far too large, in the window that began then. */
+  malformedInWindow: number
+  malformedSince: EpochMilliseconds
+  /** When its malformed REGISTERs were last found to deserve a block. */
+  malformedSaidAt: EpochMilliseconds
   /** When the count last rose over the flood threshold; 0 while it is under. */
   overSince: EpochMilliseconds
   /** Final answers that the softswitch gave it since then. */
@@ -108,9 +117,11 @@ export class SourceTable {
   }
 
   /** A source that had a success before this process started. */
-  known(source: Prefix, lastSuccess: EpochMilliseconds, until: EpochMilliseconds): void {
+  known(source: Prefix, lastSuccess: EpochMilliseconds, until: EpochMilliseconds, accounts = 1): void {
     this.#lastAddress = undefined
     const record = this.#proven.get(source) ?? this.#begin(source, lastSuccess)
+    record.restoredUntil = Math.max(record.restoredUntil, until)
+    record.restoredAccounts = Math.max(record.restoredAccounts, accounts)
     record.lastSuccess = Math.max(record.lastSuccess, lastSuccess)
     record.vouched = true
     this.prove(record, until)
@@ -132,6 +143,11 @@ export class SourceTable {
       lastChallengeAnswered: NEVER,
       vouched: false,
       provenUntil: 0,
+      restoredUntil: 0,
+      restoredAccounts: 0,
+      malformedInWindow: 0,
+      malformedSince: NEVER,
+      malformedSaidAt: NEVER,
       overSince: 0,
       answersWhileOver: 0,
       phones: undefined,

@@ -11,6 +11,8 @@ export interface JournalBounds {
   readonly knownSources: { readonly rows: number }
   /** Of each lane; `age`: of returning sources. */
   readonly lanes: { readonly rows: number; readonly age: Milliseconds }
+  /** Changes of state; and for how long an hour is kept that tells what is usual. */
+  readonly weather: { readonly rows: number; readonly age: Milliseconds; readonly baselineAge: Milliseconds }
   /** Of the database file; its write-ahead log comes on top. */
   readonly fileBytes: number
 }
@@ -22,6 +24,7 @@ export const DEFAULT_BOUNDS: JournalBounds = {
   knownSources: { rows: 500_000 },
   // As many as the kernel's sets hold at most.
   lanes: { rows: 1_048_576, age: 8 * DAY },
+  weather: { rows: 10_000, age: 365 * DAY, baselineAge: 36 * DAY },
   fileBytes: 1024 * 1024 * 1024,
 }
 

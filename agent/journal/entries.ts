@@ -41,7 +41,9 @@ export interface VerdictEntry {
   /** What was judged: an IPv4 /32, an IPv6 /64. */
   readonly source: Prefix
   readonly port: number | null
-  readonly action: 'limit' | 'suspend' | 'block'
+  /** The rule that spoke; missing in what was written before names were kept. */
+  readonly name?: string
+  readonly action: 'limit' | 'alert' | 'suspend' | 'block'
   readonly scope: Scope
   readonly grade: Grade
   readonly reason: string
@@ -83,4 +85,28 @@ export interface ReturningEntry {
   readonly source: Prefix
   readonly at: EpochMilliseconds
   readonly accounts: number
+}
+
+/** One hour of which it is known what was usual; null where answers were not seen. */
+export interface BaselineEntry {
+  /** When it began (UTC). */
+  readonly hour: EpochMilliseconds
+  /** Minutes of it that were counted. */
+  readonly minutes: number
+  readonly registers: number
+  readonly successes: number | null
+  readonly share: number | null
+  readonly endpoints: number
+  readonly newSources: number
+}
+
+/** A change of state, or an anomaly that began or ended. */
+export interface WeatherEntry {
+  readonly time: EpochMilliseconds
+  readonly what: 'weather' | 'strict' | 'anomaly'
+  /** What it was from then on. */
+  readonly state: string
+  readonly why: string
+  /** What it was decided from. */
+  readonly figures: Evidence
 }

@@ -3,12 +3,14 @@ import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type {
   AllowEntry,
   AuditEntry,
+  BaselineEntry,
   Decision,
   KnownSource,
   NewDecision,
   ProvenEntry,
   ReturningEntry,
   VerdictEntry,
+  WeatherEntry,
 } from './entries.ts'
 
 /**
@@ -59,9 +61,22 @@ export interface Journal {
   forgetProven(entry: Omit<ProvenEntry, 'until'>): void
   /** Those that last beyond `now`; what ends first comes first. */
   provenEntries(now: EpochMilliseconds): readonly ProvenEntry[]
+  /** Those of a few addresses that last beyond `now`, at most `limit` of them. */
+  provenAt(
+    addresses: readonly Address[],
+    options: { readonly now: EpochMilliseconds; readonly limit: number },
+  ): readonly ProvenEntry[]
   rememberReturning(entry: ReturningEntry): void
   /** Returning sources with a success at or after `since`, oldest first. */
   returningEntries(since: EpochMilliseconds): readonly ReturningEntry[]
+
+  /** What was usual in an hour; one that is there is replaced. */
+  recordBaseline(entry: BaselineEntry): void
+  /** The hours that began at or after `since`, oldest first. */
+  baseline(since: EpochMilliseconds): readonly BaselineEntry[]
+  recordWeather(entry: WeatherEntry): void
+  /** Newest first. */
+  listWeather(options: { readonly limit: number }): readonly WeatherEntry[]
 
   /** Writes what is held back. */
   flush(): void

@@ -6,7 +6,7 @@ import type { Journal } from './journal.ts'
 
 type LaneMethods = Pick<
   Journal,
-  'rememberProven' | 'forgetProven' | 'provenEntries' | 'rememberReturning' | 'returningEntries'
+  'rememberProven' | 'forgetProven' | 'provenEntries' | 'provenAt' | 'rememberReturning' | 'returningEntries'
 >
 
 /** The tables of who is in a lane that outlives a restart. Changes are held back and written together. */
@@ -21,6 +21,10 @@ export function laneTables(
   const remove = database.prepare('DELETE FROM proven WHERE account = ? AND address = ? AND port = ?')
   const standing = database.prepare<unknown[], ProvenEntry>(
     'SELECT account, address, port, until FROM proven WHERE until > ? ORDER BY until',
+  )
+  const provenOf = database.prepare<unknown[], ProvenEntry>(
+    `SELECT account, address, port, until FROM proven
+     WHERE address IN (SELECT value FROM json_each(?)) AND until > ? ORDER BY address, port, account LIMIT ?`,
   )
   const putReturning = database.prepare(
     `INSERT INTO returning_sources (source, at, accounts) VALUES (?, ?, ?)
@@ -68,6 +72,10 @@ export function laneTables(
     provenEntries(now) {
       flushLanes()
       return standing.all(now)
+    },
+    provenAt(addresses, { now, limit }) {
+      flushLanes()
+      return provenOf.all(JSON.stringify(addresses), now, limit)
     },
     rememberReturning: (entry) => hold(heldReturning, entry.source, entry),
     returningEntries(from) {

@@ -81,6 +81,54 @@ const STEPS: readonly string[] = [
   -- How many accounts were behind a known source was not kept before.
   INSERT INTO returning_sources SELECT source, at, 1 FROM known_sources;
   `,
+  `
+  -- SQLite cannot widen a CHECK: the table is made anew, with what verdicts have besides.
+  CREATE TABLE verdicts_next (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time REAL NOT NULL,
+    source TEXT NOT NULL,
+    port INTEGER,
+    -- Null for verdicts of before it was kept.
+    name TEXT,
+    action TEXT NOT NULL CHECK (action IN ('limit', 'alert', 'suspend', 'block')),
+    scope TEXT NOT NULL CHECK (scope IN ('register', 'sip')),
+    grade TEXT NOT NULL CHECK (grade IN ('packet', 'path', 'account')),
+    reason TEXT NOT NULL,
+    evidence TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO verdicts_next (id, time, source, port, action, scope, grade, reason, evidence)
+    SELECT id, time, source, port, action, scope, grade, reason, evidence FROM verdicts;
+  DROP TABLE verdicts;
+  ALTER TABLE verdicts_next RENAME TO verdicts;
+  CREATE INDEX verdicts_source ON verdicts (source, id);
+  CREATE INDEX verdicts_time ON verdicts (time);
+  `,
+  `
+  -- What was usual in each hour of the last weeks, and the changes between peace, attack and recovery.
+  CREATE TABLE baseline (
+    hour REAL PRIMARY KEY,
+    minutes INTEGER NOT NULL,
+    registers REAL NOT NULL,
+    successes REAL,
+    share REAL,
+    endpoints REAL NOT NULL,
+    new_sources REAL NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE weather (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time REAL NOT NULL,
+    what TEXT NOT NULL,
+    state TEXT NOT NULL,
+    why TEXT NOT NULL,
+    figures TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX weather_time ON weather (time);
+  `,
+  `
+  -- Who is registered from an address is asked by address.
+  CREATE INDEX proven_address ON proven (address);
+  `,
 ]
 
 export const SCHEMA_VERSION = STEPS.length

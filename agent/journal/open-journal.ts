@@ -11,6 +11,7 @@ import { laneTables } from './lanes.ts'
 import { migrate } from './migrations.ts'
 import { auditTable, operatorTables } from './small-tables.ts'
 import { verdictsTable } from './verdicts.ts'
+import { weatherTables } from './weather.ts'
 
 export interface JournalOptions {
   /** Path of the database, or `:memory:` for one that is forgotten. Its folder is made where it is missing. */
@@ -93,6 +94,7 @@ function tablesOf(database: Database, bounds: JournalBounds): Journal {
   const { tidyVerdicts, flushVerdicts, ...verdicts } = verdictsTable(database, bounds.verdicts)
   const { tidyKnownSources, ...sources } = knownSourcesTable(database, bounds.knownSources)
   const { tidyLanes, flushLanes, ...lanes } = laneTables(database, bounds.lanes)
+  const { tidyWeather, ...weather } = weatherTables(database, bounds.weather)
   const { tidyAudit, ...audit } = auditTable(database, bounds.audit)
   const flush = () => {
     flushVerdicts()
@@ -105,12 +107,18 @@ function tablesOf(database: Database, bounds: JournalBounds): Journal {
     ...sources,
     ...lanes,
     ...audit,
+    ...weather,
     ...operatorTables(database),
     flush,
     tidy(now) {
       flush()
       const removed =
-        tidyDecisions(now) + tidyVerdicts(now) + tidyKnownSources() + tidyLanes(now) + tidyAudit(now)
+        tidyDecisions(now) +
+        tidyVerdicts(now) +
+        tidyKnownSources() +
+        tidyLanes(now) +
+        tidyAudit(now) +
+        tidyWeather(now)
       return { removed }
     },
     close() {

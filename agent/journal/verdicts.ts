@@ -10,6 +10,7 @@ interface Row {
   time: number
   source: string
   port: number | null
+  name: string | null
   action: VerdictEntry['action']
   scope: VerdictEntry['scope']
   grade: VerdictEntry['grade']
@@ -35,8 +36,8 @@ export function verdictsTable(
   tidyVerdicts(now: EpochMilliseconds): number
 } {
   const insert = database.prepare(
-    `INSERT INTO verdicts (time, source, port, action, scope, grade, reason, evidence)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO verdicts (time, source, port, name, action, scope, grade, reason, evidence)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   const about = database.prepare<unknown[], Row>(
     'SELECT * FROM verdicts WHERE source = ? ORDER BY id DESC LIMIT ?',
@@ -54,8 +55,18 @@ export function verdictsTable(
   let sinceLook = 0
 
   const insertAll = database.transaction((verdicts: readonly VerdictEntry[]) => {
-    for (const { time, source, port, action, scope, grade, reason, evidence } of verdicts) {
-      insert.run(time, source, port, action, scope, grade, boundedText(reason), evidenceToJson(evidence))
+    for (const { time, source, port, name = null, action, scope, grade, reason, evidence } of verdicts) {
+      insert.run(
+        time,
+        source,
+        port,
+        name,
+        action,
+        scope,
+        grade,
+        boundedText(reason),
+        evidenceToJson(evidence),
+      )
     }
   })
 
@@ -84,10 +95,11 @@ export function verdictsTable(
       flushVerdicts()
       return about
         .all(source, limit)
-        .map(({ time, port, action, scope, grade, reason, evidence, ...row }) => ({
+        .map(({ time, port, name, action, scope, grade, reason, evidence, ...row }) => ({
           time,
           source: row.source as Prefix,
           port,
+          ...(name === null ? {} : { name }),
           action,
           scope,
           grade,

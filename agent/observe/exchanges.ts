@@ -1,55 +1,56 @@
-import { createHash } from 'node:crypto'
 import { BoundedMap } from '../../registrar/bounded-map.ts'
-import type { Address, Source } from '../../registrar/net/address.ts'
+import type { Source } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
 import type { SipMessage, SipRequest, SipResponse } from '../../registrar/sip/message.ts'
+import { BareRegisters } from './bare-registers.ts'
 import { IssuedNonces, type NonceUser } from './nonces.ts'
-import type { ExchangeOutcome, Grade, Observation, Transport } from './observation.ts'
+import type { ExchangeEnded, ExchangeOutcome, Grade, Observation, Transport } from './observation.ts'
 import { ownCopy, ownKey } from './own-copy.ts'
 import {
-  type Answer,
   readAccount,
   readAnswers,
-  readGrantedExpires,
+  readGranted,
   readIssued,
   readTransaction,
+  readWrittenContact,
   removesBindings,
-  type TransactionFields,
 } from './register-fields.ts'
 import { SeenRegister } from './seen-register.ts'
 import { SentNonces } from './sent-nonces.ts'
+import { Sight } from './sight.ts'
+import { accountOf, attemptOf, keyOf, silence, type Transaction, userAgentOf } from './transaction.ts'
+import { countVias } from './vias.ts'
 
 /** A transaction is over after 32 s (64 × T1, RFC 3261 section 17.1.2.2). */
 const TRANSACTION_LIFETIME: Milliseconds = 32_000
 const MOST_TRANSACTIONS = 65_536
-/** Longer keys are hashed, so that a long Call-ID costs no more memory than a short one. */
-const LONGEST_KEY = 160
-const LONGEST_NAME = 128
-/** What is kept of a To header and of a user name. */
+/** What is kept of a To header, of a user name and of a Contact. */
 const LONGEST_FIELD = 256
+/** How often transactions are looked through for those that are over, by the clock of the messages. */
+const LOOK_EVERY: Milliseconds = 250
 
-interface Transaction {
-  readonly startedAt: EpochMilliseconds
-  readonly source: Source
-  readonly transport: Transport
-  /** The To header: whom it speaks for is read only when an answer comes. */
-  readonly to: string
-  /** What a To header says that is too long to be kept; undefined for others. */
-  readonly toAccount: string | undefined
-  /** Of its credentials; empty where it has none. */
-  readonly username: string
-  /** Tells its credentials from others. */
-  readonly attempt: string
-  /** The nonces that its credentials use; empty for a bare REGISTER. */
-  readonly nonces: readonly string[]
-  readonly provesPath: boolean
-  /** As `provesPath`, or over the nonce that was sent last to this very port. */
-  readonly answersItsChallenge: boolean
-  readonly removes: boolean
-  ended: boolean
+const NO_ANSWER = {
+  answersOwnNonce: false,
+  answersChallenge: false,
+  answersSentNonce: false,
+  answersUnseen: false,
 }
+/** The same on a port whose answers are not seen. */
+const NO_ANSWER_UNSEEN = { ...NO_ANSWER, answersUnseen: true }
+/** In a flood nearly every packet finds that nothing is over: that must not cost a list. */
+const NOBODY: readonly ExchangeEnded[] = []
 
-const NO_ANSWER = { answersOwnNonce: false, answersChallenge: false, answersSentNonce: false }
+export interface ExchangesOptions {
+  readonly mostTransactions?: number
+  /**
+   * Whether somebody is registered from exactly this address and port. Asked for every bare REGISTER: only those of
+   * registered ports are remembered, so that a flood of forged ones costs nothing.
+   */
+  readonly isBound?: (source: Source, at: EpochMilliseconds) => boolean
+  /** Whether the capture lost nothing since then: else a missing answer may just not have been seen. */
+  readonly sawAllSince?: (time: EpochMilliseconds) => boolean
+  readonly sight?: Sight
+}
 
 /** A SIP message as it was seen between two ends. */
 export interface SeenMessage {
@@ -69,10 +70,18 @@ export interface SeenMessage {
 export class Exchanges {
   readonly nonces = new IssuedNonces()
   readonly #sent = new SentNonces()
+  readonly sight: Sight
   readonly #transactions: BoundedMap<string, Transaction>
+  readonly #bare = new BareRegisters()
+  readonly #isBound: NonNullable<ExchangesOptions['isBound']>
+  readonly #sawAllSince: NonNullable<ExchangesOptions['sawAllSince']>
+  #lookedAt: EpochMilliseconds = Number.NEGATIVE_INFINITY
 
-  constructor({ mostTransactions = MOST_TRANSACTIONS }: { mostTransactions?: number } = {}) {
-    this.#transactions = new BoundedMap({ capacity: mostTransactions })
+  constructor(options: ExchangesOptions = {}) {
+    this.#transactions = new BoundedMap({ capacity: options.mostTransactions ?? MOST_TRANSACTIONS })
+    this.#isBound = options.isBound ?? (() => false)
+    this.#sawAllSince = options.sawAllSince ?? (() => true)
+    this.sight = options.sight ?? new Sight()
   }
 
   get pending(): number {
@@ -83,38 +92,69 @@ export class Exchanges {
     return this.#transactions.letGo
   }
 
-  /** What one message means. Requests other than REGISTER and answers to them are plain SIP. */
+  /** What one message means, and which requests nobody has answered by now. Other methods than REGISTER are plain SIP. */
   observe(seen: SeenMessage): Observation[] {
+    const silent = this.#silent(seen.time)
+    const observations = this.#message(seen)
+    return silent.length === 0 ? observations : [...silent, ...observations]
+  }
+
+  #message(seen: SeenMessage): Observation[] {
     const { message, time, source } = seen
     if (message.kind === 'request') {
-      return message.method === 'REGISTER' ? [this.#request(seen, message)] : [{ kind: 'sip', time, source }]
+      if (message.method === 'REGISTER') return [this.#request(seen, message)]
+      this.#seeRequest(seen, message)
+      return [{ kind: 'sip', time, source }]
     }
+    this.sight.answer(source.port, seen.transport, time)
     const ended = this.#response(seen, message)
     return ended ? [{ kind: 'sip', time, source }, ended] : [{ kind: 'sip', time, source }]
   }
 
+  #seeRequest({ time, transport, destination }: SeenMessage, request: SipRequest): void {
+    // A tag in To was given by whoever answered before (RFC 3261 section 12.2.1.1).
+    const inDialog =
+      this.sight.needsProof(destination.port, transport) && (request.first('to') ?? '').includes(';tag=')
+    this.sight.request(destination.port, transport, time, inDialog ? 'dialog' : 'none')
+  }
+
   /**
-   * Only a REGISTER with credentials is remembered: what a bare one's answer means can be read off the answer, and a
-   * flood from forged addresses is made of bare ones.
+   * Only a REGISTER with credentials is remembered, and a bare one of a registered port: what any other bare one's
+   * answer means can be read off the answer, and a flood from forged addresses is made of bare ones.
    */
   #request(seen: SeenMessage, request: SipRequest): Observation {
-    const { source } = seen
+    const { source, time, transport, destination } = seen
     const answers = readAnswers(request)
-    if (answers.length === 0) return new SeenRegister(seen, request, NO_ANSWER)
+    if (answers.length === 0) {
+      const unseen = this.sight.request(destination.port, transport, time, 'none')
+      if (this.#isBound(source, time)) this.#askedBare(seen, request)
+      return new SeenRegister(seen, request, unseen ? NO_ANSWER_UNSEEN : NO_ANSWER)
+    }
     const nonces = answers.map(({ nonce }) => ownKey(nonce))
+    const wasChallengedUnseen = nonces.some((nonce) => nonce !== '' && !this.nonces.isKnown(nonce))
+    const answersUnseen = this.sight.request(
+      destination.port,
+      transport,
+      time,
+      wasChallengedUnseen ? 'nonce' : 'none',
+    )
     const answersOwnNonce = nonces.some((nonce) => this.nonces.provesPath(nonce, source.address))
     const answersChallenge = nonces.some((nonce) => this.nonces.wasIssuedTo(nonce, source.address))
     const answersSentNonce = nonces.some((nonce) => this.#sent.wasSentTo(nonce, source))
     const transaction = readTransaction(request)
     if (transaction) {
-      const key = keyOf(seen.transport, source.address, transaction)
+      const key = keyOf(transport, source.address, transaction)
       const attempt = attemptOf(answers)
       // Other credentials under a known Call-ID and CSeq are no retransmission but the next attempt.
       if (this.#transactions.get(key)?.attempt !== attempt) {
         this.#begin(key, seen, {
+          askedAt: time,
           to: request.first('to') ?? '',
           username: ownCopy(answers[0]?.username ?? '', LONGEST_FIELD),
+          userAgent: userAgentOf(request),
+          contact: readWrittenContact(request),
           client: source,
+          serverPort: destination.port,
           nonces,
           attempt,
           answersOwnNonce,
@@ -123,25 +163,90 @@ export class Exchanges {
         })
       }
     }
-    return new SeenRegister(seen, request, { answersOwnNonce, answersChallenge, answersSentNonce })
+    return new SeenRegister(seen, request, {
+      answersOwnNonce,
+      answersChallenge,
+      answersSentNonce,
+      answersUnseen,
+    })
+  }
+
+  #askedBare({ time, transport, source, destination }: SeenMessage, request: SipRequest): void {
+    if (this.#bare.isCrowded(source)) return
+    const transaction = readTransaction(request)
+    if (!transaction) return
+    this.#bare.asked({
+      key: keyOf(transport, source.address, transaction),
+      at: time,
+      source,
+      transport,
+      serverPort: destination.port,
+      to: ownCopy(request.first('to') ?? '', LONGEST_FIELD),
+      userAgent: userAgentOf(request),
+    })
+  }
+
+  /**
+   * Lets transactions go that are over, and says which of them the softswitch owed an answer. A REGISTER that our own
+   * rules dropped is not its silence: the kernel serves whoever is registered from that very port, before all others.
+   */
+  #silent(now: EpochMilliseconds): readonly ExchangeEnded[] {
+    const since = now - this.#lookedAt
+    return since >= 0 && since < LOOK_EVERY ? NOBODY : this.#look(now)
+  }
+
+  #look(now: EpochMilliseconds): readonly ExchangeEnded[] {
+    this.#lookedAt = now
+    const silent: ExchangeEnded[] = []
+    const mayBeSaid = (of: Pick<Transaction, 'source' | 'serverPort' | 'transport'>, at: EpochMilliseconds) =>
+      this.sight.seesAnswers(of.serverPort, of.transport) &&
+      this.#sawAllSince(at) &&
+      this.#isBound(of.source, at)
+    this.#transactions.sweep((known) => {
+      if (now - known.startedAt <= TRANSACTION_LIFETIME) return false
+      // Credentials over a nonce that was not sent to this port could be anybody's.
+      const isDue = !known.ended && known.askedAt !== undefined && known.answersItsChallenge
+      if (isDue && mayBeSaid(known, known.startedAt))
+        silent.push({ ...silence(now, known), account: accountOf(known), withCredentials: true })
+      return true
+    })
+    for (const bare of this.#bare.takeSilent(now, TRANSACTION_LIFETIME)) {
+      if (mayBeSaid(bare, bare.at))
+        silent.push({ ...silence(now, bare), account: readAccount(bare.to), withCredentials: false })
+    }
+    return silent
   }
 
   #begin(
     key: string,
     { time, transport, maybeForged = false }: SeenMessage,
-    of: Pick<Transaction, 'to' | 'username' | 'nonces' | 'attempt' | 'removes'> & {
+    of: Pick<
+      Transaction,
+      | 'askedAt'
+      | 'serverPort'
+      | 'to'
+      | 'username'
+      | 'userAgent'
+      | 'contact'
+      | 'nonces'
+      | 'attempt'
+      | 'removes'
+    > & {
       client: Source
       answersOwnNonce: boolean
       answersSentNonce: boolean
     },
   ): Transaction {
-    this.#transactions.sweep((known) => time - known.startedAt > TRANSACTION_LIFETIME)
     // A TCP handshake needs the answers to arrive, which a forger's never do.
     const provesPath = (transport === 'tcp' && !maybeForged) || of.answersOwnNonce
     const transaction: Transaction = {
       startedAt: time,
+      askedAt: of.askedAt,
       source: of.client,
+      serverPort: of.serverPort,
       transport,
+      userAgent: of.userAgent,
+      contact: of.contact,
       to: of.to.length > LONGEST_FIELD ? '' : ownCopy(of.to, LONGEST_FIELD),
       toAccount: of.to.length > LONGEST_FIELD ? ownCopy(readAccount(of.to), LONGEST_FIELD) : undefined,
       username: of.username,
@@ -163,17 +268,27 @@ export class Exchanges {
     const challenges = response.status === 401 || response.status === 407 ? readIssued(response) : []
     for (const challenge of challenges) {
       const nonce = ownKey(challenge.nonce)
-      this.nonces.issued(nonce, client.address, seen.time)
+      this.nonces.issued(nonce, {
+        to: client.address,
+        at: seen.time,
+        server: seen.source,
+        callId: transaction.callId,
+      })
       this.#sent.sent(nonce, client)
     }
     if (response.status < 200) return undefined
     const key = keyOf(seen.transport, client.address, transaction)
+    const bare = this.#bare.answered(client, key)
     const known =
       this.#transactions.get(key) ??
       this.#begin(key, seen, {
+        askedAt: bare?.at,
         to: response.first('to') ?? '',
         username: '',
+        userAgent: bare?.userAgent ?? '',
+        contact: '',
         client,
+        serverPort: seen.source.port,
         nonces: [],
         attempt: '',
         answersOwnNonce: false,
@@ -188,13 +303,16 @@ export class Exchanges {
     const outcome = this.#outcome(known, response.status, { stale, user })
     let grade: Grade = known.provesPath ? 'path' : 'packet'
     let grantedExpires: Seconds = 0
+    let bindings: ExchangeEnded['bindings'] = []
     if (outcome === 'success') {
       // The answer to a removal lists the bindings of the account's other phones.
-      grantedExpires = known.removes ? 0 : readGrantedExpires(response)
+      const granted = readGranted(response, { own: known.contact })
+      grantedExpires = known.removes ? 0 : granted.longest
+      bindings = granted.bindings
       for (const nonce of known.nonces) this.nonces.succeeded(nonce, user)
       if (known.provesPath && known.nonces.length > 0) grade = 'account'
     }
-    const { source, transport } = known
+    const { source, transport, askedAt, userAgent } = known
     return {
       kind: 'exchange',
       time: seen.time,
@@ -204,10 +322,14 @@ export class Exchanges {
       account,
       outcome,
       status: response.status,
+      answeredIn: askedAt === undefined ? null : Math.max(0, seen.time - askedAt),
+      userAgent,
+      bindings,
       grade,
       withCredentials: known.nonces.length > 0,
       answersItsChallenge: known.answersItsChallenge,
       grantedExpires,
+      ...(outcome === 'success' ? { vias: countVias(response) } : {}),
     }
   }
 
@@ -229,23 +351,4 @@ export class Exchanges {
     if (status >= 500 && status < 600) return 'overload'
     return 'other'
   }
-}
-
-/** With the transport: a forger's TCP segment must not lend its grade to a UDP exchange. */
-function keyOf(transport: Transport, client: Address, { callId, cseq, branch }: TransactionFields): string {
-  const key = `${transport} ${client} ${cseq} ${branch} ${callId}`
-  return key.length <= LONGEST_KEY
-    ? ownCopy(key, LONGEST_KEY)
-    : createHash('sha1').update(key).digest('base64')
-}
-
-/** Whose password was tried: To names whom the binding is for, and only the credentials name who claims to be there. */
-function accountOf({ to, toAccount, username }: Transaction): string {
-  const account = toAccount ?? readAccount(to)
-  return username === '' || account.startsWith(`${username}@`) ? account : username.slice(0, LONGEST_NAME)
-}
-
-function attemptOf(answers: readonly Answer[]): string {
-  const text = answers.map(({ written }) => written).join('\n')
-  return createHash('sha1').update(text).digest('base64')
 }

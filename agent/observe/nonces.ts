@@ -1,6 +1,7 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
-import type { Address } from '../../registrar/net/address.ts'
+import type { Address, Source } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import { SharingByServer } from './nonce-sharing.ts'
 import { ownCopy } from './own-copy.ts'
 
 /** Softswitches honour a nonce for minutes, phones keep one for the life of a registration. */
@@ -15,8 +16,19 @@ export interface NonceUser {
   readonly address: Address
 }
 
+/** One challenge as the softswitch sent it. */
+export interface Issue {
+  readonly to: Address
+  readonly at: EpochMilliseconds
+  readonly server: Source
+  readonly callId: string
+}
+
 interface IssuedNonce {
   readonly issuedTo: Address
+  readonly issuedBy: Source
+  /** Tells the dialog that it was issued in from others. */
+  readonly dialog: number
   readonly issuedAt: EpochMilliseconds
   /** It went to more than one address. */
   shared: boolean
@@ -25,30 +37,32 @@ interface IssuedNonce {
 }
 
 /**
- * Nonces come here as `ownKey` makes them.
- *
- * Which nonce the softswitch sent to whom. A softswitch that was seen to give one nonce to two addresses (Kamailio
- * does, within a second) is taken to share all of its nonces: then using one proves nothing about the sender.
+ * Which nonce the softswitch sent to whom. Nonces come here as `ownKey` makes them. A softswitch that gives one nonce
+ * to two addresses (Kamailio does, within a second) shares all of its nonces, as far as is known: then using one proves
+ * nothing about the sender, even where it was seen going to one address only.
  */
 export class IssuedNonces {
   #nonces = new BoundedMap<string, IssuedNonce>({ capacity: MOST_NONCES })
-  #lastShared: EpochMilliseconds = Number.NEGATIVE_INFINITY
-  #latest: EpochMilliseconds = 0
+  readonly sharing = new SharingByServer()
 
-  /** Whether one nonce went to two addresses within the last hour. */
-  get shares(): boolean {
-    return this.#latest - this.#lastShared < NONCE_LIFETIME
-  }
-
-  issued(nonce: string, to: Address, at: EpochMilliseconds): void {
-    this.#latest = Math.max(this.#latest, at)
+  issued(nonce: string, { to, at, server, callId }: Issue): void {
     this.#nonces.sweep((known) => at - known.issuedAt > NONCE_LIFETIME)
     const known = this.#nonces.get(nonce)
     if (!known) {
-      this.#nonces.set(nonce, { issuedTo: to, issuedAt: at, shared: false, goodFor: new Set() })
+      this.#nonces.set(nonce, {
+        issuedTo: to,
+        issuedBy: server,
+        dialog: numberOf(callId),
+        issuedAt: at,
+        shared: false,
+        goodFor: new Set(),
+      })
+      this.sharing.fresh(server, { to, at })
     } else if (known.issuedTo !== to) {
       known.shared = true
-      this.#lastShared = at
+      // Some softswitches keep a nonce for a Call-ID, wherever that comes from: of that nobody else gets the nonce, and
+      // who copies a Call-ID must not make the softswitch look as if it shared.
+      if (known.dialog !== numberOf(callId)) this.sharing.sharedOne(server, at)
     }
   }
 
@@ -68,7 +82,13 @@ export class IssuedNonces {
   /** Whether using this nonce proves that the user receives what is sent to `address`. */
   provesPath(nonce: string, address: Address): boolean {
     const known = this.#nonces.get(nonce)
-    return known !== undefined && !known.shared && known.issuedTo === address && !this.shares
+    if (!known || known.shared || known.issuedTo !== address) return false
+    return !this.sharing.shares(known.issuedBy)
+  }
+
+  /** Whether the softswitch was seen to send this nonce to anybody. */
+  isKnown(nonce: string): boolean {
+    return this.#nonces.has(nonce)
   }
 
   /** Whether the nonce was sent to this address, as far as is known: of a shared one only that it was shared. */
@@ -81,3 +101,13 @@ export class IssuedNonces {
 function userKey({ account, address }: NonceUser): string {
   return `${address} ${ownCopy(account, 128)}`
 }
+
+/** FNV-1a: a number in place of a Call-ID, which may be long. That two are taken for one does no harm. */
+function numberOf(text: string): number {
+  let hash = 0x811c9dc5
+  const length = Math.min(text.length, LONGEST_DIALOG)
+  for (let i = 0; i < length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash
+}
+
+const LONGEST_DIALOG = 256

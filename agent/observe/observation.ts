@@ -1,5 +1,5 @@
 import type { Source } from '../../registrar/net/address.ts'
-import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
+import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
 import type { SipFault } from '../../registrar/sip/message.ts'
 
 export type Transport = 'udp' | 'tcp'
@@ -26,11 +26,15 @@ export interface RegisterSeen {
   readonly answersChallenge: boolean
   /** It answers the challenge that was sent last to this very address and port. */
   readonly answersSentNonce: boolean
+  /** It came to a port whose answers are not seen (half-sighted, blind): from the lack of them nothing follows. */
+  readonly answersUnseen?: boolean
 }
 
 /**
  * How an exchange ended. `challenge`: the normal first half of a registration. `stale`: credentials over a nonce
  * that is too old, which is no failure. `failure`: credentials refused. `refused`: 403 or 404 without a challenge.
+ * `silence`: no final answer within 32 s (64 × T1, RFC 3261 section 17.1.2.2); said only where an answer was due and
+ * would have been seen: of a source that the kernel serves, on a port whose answers are seen.
  */
 export type ExchangeOutcome =
   | 'challenge'
@@ -40,6 +44,7 @@ export type ExchangeOutcome =
   | 'refused'
   | 'redirect'
   | 'overload'
+  | 'silence'
   | 'other'
 
 /** A REGISTER with the final answer that the softswitch gave it. */
@@ -53,7 +58,17 @@ export interface ExchangeEnded {
   /** Who it was for: `user@host` of To, or the credentials' user name where that is another one. */
   readonly account: string
   readonly outcome: ExchangeOutcome
+  /** 0 for silence. */
   readonly status: number
+  /**
+   * From the first time the request was seen to its final answer; null for silence and where the request was not
+   * remembered: a bare REGISTER is only where somebody registered from exactly that address and port.
+   */
+  readonly answeredIn: Milliseconds | null
+  /** The request's User-Agent, cut short; empty where the request was not remembered or has none. */
+  readonly userAgent: string
+  /** For a success: the contacts that the 200 lists (RFC 3261 section 10.3), a bounded few of them. */
+  readonly bindings: readonly LearntBinding[]
   readonly grade: Grade
   /** The REGISTER carried credentials. */
   readonly withCredentials: boolean
@@ -64,6 +79,17 @@ export interface ExchangeEnded {
   readonly answersItsChallenge: boolean
   /** For a success: the longest lifetime that the answer grants; 0 where bindings were removed. */
   readonly grantedExpires: Seconds
+  /** Via values in the answer, which are the request's: one for a phone, more behind a proxy. One where unsaid. */
+  readonly vias?: number
+}
+
+/** One Contact of a 200: where an account can be reached now, and for how long. */
+export interface LearntBinding {
+  /** The URI as it was written, cut short. */
+  readonly contact: string
+  readonly expires: Seconds
+  /** The REGISTER named this very contact; absent for the account's others, and where the softswitch wrote it anew. */
+  readonly own?: true
 }
 
 /** Any other SIP message, in either direction. */
@@ -80,9 +106,17 @@ export interface MalformedSeen {
   readonly fault: SipFault
   /**
    * `register`: a REGISTER as far as it could be read. `observed`: it could be read but for its body, and was
-   * observed as the message that it is besides.
+   * observed as the message that it is besides. `oversized`: a REGISTER whose Contact is longer than any phone's,
+   * observed as a REGISTER besides.
    */
-  readonly what: 'register' | 'observed' | 'other'
+  readonly what: 'register' | 'observed' | 'oversized' | 'other'
 }
+
+/**
+ * How an observation was come by. `whole`: everything that arrives is seen. `sampled`: some of what arrives, so that it
+ * counts for rates, as a lower bound, and for nothing else. `logged`: all that the kernel's rules let through, so that it
+ * counts for everything but rates, where the sample counts.
+ */
+export type Sighting = 'whole' | 'sampled' | 'logged'
 
 export type Observation = RegisterSeen | ExchangeEnded | SipSeen | MalformedSeen

@@ -8,7 +8,13 @@ import {
 import { readCSeq } from '../../registrar/sip/read-cseq.ts'
 import { readExpires } from '../../registrar/sip/read-expires.ts'
 import { aorOf, readUri } from '../../registrar/sip/read-uri.ts'
+import type { LearntBinding } from './observation.ts'
+import { ownCopy } from './own-copy.ts'
 
+/** What is kept of the bindings that a 200 lists. */
+const MOST_BINDINGS = 16
+const LONGEST_URI = 256
+const LONGEST_CONTACT = 512
 /** More Authorization headers than realms that a phone could have are passed over. */
 const MOST_CREDENTIALS = 4
 /** Where the answer grants a registration and says no time (RFC 3261 section 10.2.1.1 leaves it to the registrar). */
@@ -107,16 +113,54 @@ export function readIssued(response: SipResponse): { readonly nonce: string; rea
   return issued
 }
 
-/** The longest lifetime that a 200 grants any binding; 0 where it lists none, as after a removal. */
-export function readGrantedExpires(response: SipResponse): Seconds {
+/** What a 200 grants. */
+export interface Granted {
+  /** The longest lifetime that it grants any binding; 0 where it lists none, as after a removal. */
+  readonly longest: Seconds
+  /** A bounded few of the bindings that it lists, the REGISTER's own among them. */
+  readonly bindings: readonly LearntBinding[]
+}
+
+/** The bindings that a 200 lists (RFC 3261 section 10.3). `own`: the Contact of the REGISTER itself, as written. */
+export function readGranted(response: SipResponse, of: { readonly own: string }): Granted {
   const contacts = readContacts(response.all('contact'))
   const general = response.first('expires')
   const read = readExpires(general)
   const otherwise = read.ok ? read.value : USUAL_EXPIRES
-  if (!contacts.ok || contacts.value.kind === 'all') return otherwise
+  if (!contacts.ok || contacts.value.kind === 'all') return { longest: otherwise, bindings: [] }
+  const own = uriOf(of.own)
   let longest = 0
-  for (const contact of contacts.value.contacts) longest = Math.max(longest, contact.expires ?? otherwise)
-  return longest
+  const bindings: LearntBinding[] = []
+  for (const contact of contacts.value.contacts) {
+    const expires = contact.expires ?? otherwise
+    longest = Math.max(longest, expires)
+    const isOwn = own !== '' && contact.uri.slice(0, LONGEST_URI) === own
+    if (bindings.length < MOST_BINDINGS) bindings.push(learnt(contact.uri, expires, { isOwn }))
+    else if (isOwn) bindings[MOST_BINDINGS - 1] = learnt(contact.uri, expires, { isOwn })
+  }
+  return { longest, bindings }
+}
+
+function learnt(uri: string, expires: Seconds, { isOwn }: { readonly isOwn: boolean }): LearntBinding {
+  const contact = ownCopy(uri, LONGEST_URI)
+  return isOwn ? { contact, expires, own: true } : { contact, expires }
+}
+
+/**
+ * The Contact of a REGISTER as it is written, kept to be read when an answer comes; empty where there is none, or
+ * several, or one longer than any phone's.
+ */
+export function readWrittenContact(request: SipRequest): string {
+  const written = request.all('contact')
+  const only = written.length === 1 ? written[0]! : ''
+  return only.length > LONGEST_CONTACT ? '' : ownCopy(only, LONGEST_CONTACT)
+}
+
+function uriOf(writtenContact: string): string {
+  if (writtenContact === '') return ''
+  const contacts = readContacts([writtenContact])
+  if (!contacts.ok || contacts.value.kind === 'all' || contacts.value.contacts.length !== 1) return ''
+  return contacts.value.contacts[0]!.uri.slice(0, LONGEST_URI)
 }
 
 /** Whether a REGISTER removes bindings and makes none (RFC 3261 section 10.2.2). */

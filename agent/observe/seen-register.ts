@@ -19,13 +19,14 @@ export class SeenRegister implements RegisterSeen {
   readonly answersOwnNonce: boolean
   readonly answersChallenge: boolean
   readonly answersSentNonce: boolean
+  readonly answersUnseen: boolean
   readonly #request: SipRequest
   #account: string | undefined
 
   constructor(
     { time, source, transport }: SeenMessage,
     request: SipRequest,
-    facts: Pick<RegisterSeen, 'answersOwnNonce' | 'answersChallenge' | 'answersSentNonce'>,
+    facts: Pick<RegisterSeen, 'answersOwnNonce' | 'answersChallenge' | 'answersSentNonce' | 'answersUnseen'>,
   ) {
     this.time = time
     this.source = source
@@ -33,6 +34,7 @@ export class SeenRegister implements RegisterSeen {
     this.answersOwnNonce = facts.answersOwnNonce
     this.answersChallenge = facts.answersChallenge
     this.answersSentNonce = facts.answersSentNonce
+    this.answersUnseen = facts.answersUnseen === true
     this.#request = request
   }
 

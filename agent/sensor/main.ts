@@ -16,11 +16,20 @@ process.on('message', (message: ToSensor) => {
     case 'explain':
       send({ type: 'explained', id: message.id, knowledge: sensor?.explain(message.address) ?? null })
       return
+    case 'bindings':
+      send({ type: 'bindings', id: message.id, bindings: sensor?.bindings() ?? [] })
+      return
     case 'pardon':
       sensor?.pardon(message.address)
       return
     case 'lanes':
       sensor?.configureLanes(message.lanes)
+      return
+    case 'arrivals':
+      sensor?.arrivals(message.perSecond)
+      return
+    case 'policy':
+      sensor?.configurePolicy(message.policy)
       return
   }
 })

@@ -2,7 +2,18 @@ import type { Address, Prefix } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { Totals } from '../detect/detector.ts'
 import type { DetectionPolicy, Verdict } from '../detect/verdict.ts'
+import type { LogPaths } from '../logs/log-event.ts'
+import type { FollowedLog } from '../logs/log-evidence.ts'
+import type { Binding } from '../observe/bindings.ts'
+import type { NonceSharing } from '../observe/nonce-sharing.ts'
+import type { RecordBatch } from '../observe/recorded.ts'
+import type { PortSight } from '../observe/sight.ts'
+import type { AnswersSummary } from './answer-figures.ts'
 import type { LaneReport } from './lane-batch.ts'
+import type { SeenExchange } from './last-exchanges.ts'
+
+/** Bindings that one answer of the sensor lists. */
+export const MOST_BINDINGS_TOLD = 10_000
 
 /** What the sensor is told at its start. */
 export interface SensorSettings {
@@ -15,10 +26,20 @@ export interface SensorSettings {
   readonly policy: DetectionPolicy
   /** Ports of Ringfence's own registrar, which judges failures itself. */
   readonly registrarPorts: readonly number[]
+  /** The softswitch's own logs, for ports that cannot be seen. */
+  readonly logs: LogPaths
   /** Sources that registered before: their moment, and until when that lasts. */
   readonly known: readonly KnownSuccess[]
   readonly lanes: LaneSettings
+  readonly sampling: SamplingSettings
+  /** What was learnt of the softswitch's nonces before; absent where nothing was. */
+  readonly nonces?: readonly NonceSharing[]
 }
+
+/** The kernel's log that requests are read from under a flood: its group, or why there is none. */
+export type SamplingSettings =
+  | { readonly group: number; readonly samplesPerSecond: number }
+  | { readonly group: null; readonly whyNot: string; readonly samplesPerSecond: number }
 
 /** What the kernel's limits say about sources; may change while the sensor runs. */
 export interface LaneSettings {
@@ -32,13 +53,20 @@ export interface KnownSuccess {
   readonly source: Prefix
   readonly at: EpochMilliseconds
   readonly until: EpochMilliseconds
+  /** About so many accounts registered there, where that is known. */
+  readonly accounts?: number
 }
 
 export type ToSensor =
   | { readonly type: 'start'; readonly settings: SensorSettings }
   | { readonly type: 'explain'; readonly id: number; readonly address: Address }
+  | { readonly type: 'bindings'; readonly id: number }
   | { readonly type: 'pardon'; readonly address: Address }
   | { readonly type: 'lanes'; readonly lanes: LaneSettings }
+  /** What the rules counted lately: packets over UDP to protected ports. */
+  | { readonly type: 'arrivals'; readonly perSecond: number }
+  /** Other thresholds than at the start, but for the window of `flood`. */
+  | { readonly type: 'policy'; readonly policy: DetectionPolicy }
 
 /** What the sensor knows of one source. */
 export interface SourceKnowledge {
@@ -55,6 +83,14 @@ export interface SourceKnowledge {
   readonly provenUntil: EpochMilliseconds
   readonly accounts: readonly string[]
   readonly userAgents: readonly string[]
+  /** An SBC or proxy brings the accounts of others from there. */
+  readonly aggregator: boolean
+  /** Accounts that registered from there within about a day, counted up to 64. */
+  readonly accountsBehind: number
+  /** The last of them, newest first; empty for a source that never sent credentials. */
+  readonly exchanges?: readonly SeenExchange[]
+  /** Sources whose exchanges had to be forgotten for lack of room; this may be one of them. */
+  readonly exchangesLetGo?: number
 }
 
 /** About one second of traffic. Counts are of that second, not since the start. */
@@ -71,7 +107,35 @@ export interface SensorSummary extends Totals {
    * counted up to its own limit.
    */
   readonly unknownRegisters: number
+  /** REGISTERs to ports whose answers are not seen: they say nothing about the share of successes. */
+  readonly unseenRegisters: number
+  readonly answers: AnswersSummary
+  /** How far each protected port can be read. */
+  readonly sight: readonly PortSight[]
+  /** What is known of the nonces of each softswitch that was seen to challenge. */
+  readonly nonces: readonly NonceSharing[]
+  /** Bindings that were learnt from the softswitch's answers, and those let go for lack of room. */
+  readonly bindings: number
+  readonly bindingsLetGo: number
+  /** Datagrams since the start that two captures of this host showed, and that were counted once. */
+  readonly duplicates: number
+  /** Transactions since the start that were let go for lack of room before their time. */
+  readonly transactionsLetGo: number
   readonly captures: readonly CaptureSummary[]
+  readonly sampling: SamplingSummary
+  /** Not all that came was seen: what is counted here is so much or more. */
+  readonly lowerBounds: boolean
+  readonly logs: readonly FollowedLog[]
+}
+
+/** How requests are read: `quiet`, all of them; `loud`, by the kernel's log; `off`: there is none, all of them always. */
+export interface SamplingSummary {
+  readonly state: 'off' | 'quiet' | 'loud'
+  /** The group of the kernel's log; null where none is used. */
+  readonly group: number | null
+  readonly since: EpochMilliseconds
+  /** Why it is not used, or what is wrong with it. */
+  readonly detail: string
 }
 
 export interface CaptureSummary {
@@ -87,4 +151,8 @@ export type FromSensor =
   | { readonly type: 'summary'; readonly summary: SensorSummary }
   | ({ readonly type: 'lanes' } & LaneReport)
   | { readonly type: 'successes'; readonly successes: readonly KnownSuccess[] }
+  /** At most once a second: what is kept so that another policy can be tried on it. */
+  | { readonly type: 'record'; readonly batch: RecordBatch }
+  /** At most `MOST_BINDINGS_TOLD` of them. */
+  | { readonly type: 'bindings'; readonly id: number; readonly bindings: readonly Binding[] }
   | { readonly type: 'explained'; readonly id: number; readonly knowledge: SourceKnowledge | null }

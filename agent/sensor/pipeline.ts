@@ -1,13 +1,16 @@
 import type { Address, Source } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
-import type { SipReading } from '../../registrar/sip/message.ts'
+import type { SipMessage, SipReading } from '../../registrar/sip/message.ts'
 import { readSipMessage } from '../../registrar/sip/read-message.ts'
-import type { Frame } from '../capture/frame.ts'
+import type { Frame, LoggedBy } from '../capture/frame.ts'
 import { decodeFrame } from '../decode/decode-frame.ts'
 import { IpFragments } from '../decode/ip-fragments.ts'
-import type { TcpSegment, UdpDatagram } from '../decode/packet.ts'
-import { Exchanges, type SeenMessage } from '../observe/exchanges.ts'
-import type { Observation, Transport } from '../observe/observation.ts'
+import type { Decoded, Flow, TcpSegment, UdpDatagram } from '../decode/packet.ts'
+import { Exchanges, type ExchangesOptions, type SeenMessage } from '../observe/exchanges.ts'
+import type { Observation, Sighting, Transport } from '../observe/observation.ts'
+import { SeenRegister } from '../observe/seen-register.ts'
+import type { Opaque } from '../observe/sight.ts'
+import { DuplicateDatagrams } from './duplicate-datagrams.ts'
 import { SipStreams } from './sip-streams.ts'
 
 export interface PipelineOptions {
@@ -20,44 +23,58 @@ export interface PipelineOptions {
   readonly isProtected?: (address: Address) => boolean
   /** Asked before a REGISTER over UDP is read: whether it is counted already and need not be. */
   readonly countFlood?: (address: Address, time: EpochMilliseconds) => boolean
-  readonly onObservation: (observation: Observation) => void
+  /** What the matching of requests with answers may ask. */
+  readonly exchanges?: ExchangesOptions
+  /** Given where several captures of one host may show one packet twice: any number that nobody outside knows. */
+  readonly duplicatesSeed?: number
+  readonly onObservation: (observation: Observation, sighting: Sighting) => void
   /** A datagram to a protected port that is no SIP and too long for a keepalive. */
   readonly onStray?: (source: Source, time: EpochMilliseconds) => void
 }
 
 /** The bytes of payload up to which the kernel takes a datagram for a keepalive. */
 const KEEPALIVE_PAYLOAD = 39
+/** In characters. */
+const LONGEST_CONTACT = 2_048
 
 /** The packet's way from a frame to observations, the same for a live capture and for a file. */
 export class Pipeline {
   frames = 0
   undecoded = 0
-  readonly exchanges = new Exchanges()
+  readonly exchanges: Exchanges
+  readonly duplicates: DuplicateDatagrams | undefined
   readonly fragments: IpFragments
   readonly #streams: SipStreams
   readonly #options: PipelineOptions
+  /** How the frame at hand was come by. */
+  #sighting: Sighting = 'whole'
 
   constructor(options: PipelineOptions) {
     this.#options = options
+    this.exchanges = new Exchanges(options.exchanges)
+    this.duplicates =
+      options.duplicatesSeed === undefined
+        ? undefined
+        : new DuplicateDatagrams({ seed: options.duplicatesSeed })
     // Where it is known what is protected, the capture is live: see there what tunnels could do.
     this.fragments = new IpFragments({}, { tunnels: options.isProtected ? 'leave' : 'read' })
-    this.#streams = new SipStreams((flow, time, reading) => {
-      this.#reading(
-        time,
-        'tcp',
-        { address: flow.source, port: flow.sourcePort },
-        { address: flow.destination, port: flow.destinationPort },
-        reading,
-      )
+    this.#streams = new SipStreams({
+      onReading: (flow, time, reading) => this.#reading(time, 'tcp', ...endsOf(flow), reading),
+      onOpaque: (flow, time, carries) => this.#opaque(flow, time, carries),
     })
   }
 
   take(frame: Frame): void {
     this.frames++
     const decoded = decodeFrame(frame, this.fragments)
+    if (frame.logged !== undefined) {
+      this.#logged(decoded, frame.logged)
+      return
+    }
     switch (decoded.kind) {
       case 'udp':
-        if (this.#isOurs(decoded, 'udp') && this.#isBelieved(decoded)) this.#datagram(decoded)
+        if (!this.#isOurs(decoded, 'udp') || !this.#isBelieved(decoded)) return
+        if (!this.duplicates?.isDuplicate(decoded, frame.capture ?? 0)) this.#datagram(decoded)
         return
       case 'tcp':
         if (this.#isOurs(decoded, 'tcp') && this.#isBelieved(decoded)) this.#streams.take(decoded)
@@ -70,11 +87,29 @@ export class Pipeline {
     }
   }
 
+  /**
+   * A frame of the kernel's log. What its rules let through is seen for all but the rates, for which a sample is taken;
+   * what they let through at once is in no sample. The log is of packets that come in, so an answer in it is nobody's.
+   */
+  #logged(decoded: Decoded, logged: LoggedBy): void {
+    if (decoded.kind === 'undecoded') this.undecoded++
+    if (decoded.kind !== 'udp' || !this.#isOurs(decoded, 'udp')) return
+    if (!this.#isServed(decoded.source, decoded.destination)) return
+    this.#sighting = logged === 'at-once' ? 'whole' : logged === 'sample' ? 'sampled' : 'logged'
+    this.#datagram(decoded)
+    this.#sighting = 'whole'
+  }
+
   #datagram(datagram: UdpDatagram): void {
     const { payload, source, destination, time } = datagram
     if (payload.length === 0) return
     const { countFlood } = this.#options
-    if (countFlood && startsWithRegister(payload) && this.#isServed(source, destination)) {
+    if (
+      this.#sighting !== 'logged' &&
+      countFlood &&
+      startsWithRegister(payload) &&
+      this.#isServed(source, destination)
+    ) {
       if (countFlood(source, time)) return
     }
     const from = { address: source, port: datagram.sourcePort }
@@ -86,7 +121,7 @@ export class Pipeline {
 
   #stray({ payload, destination, destinationPort, time }: UdpDatagram, from: Source): void {
     const { ports, onStray } = this.#options
-    if (!onStray || payload.length <= KEEPALIVE_PAYLOAD) return
+    if (!onStray || payload.length <= KEEPALIVE_PAYLOAD || this.#sighting === 'logged') return
     if (ports !== 'any' && !ports.udp.has(destinationPort)) return
     if (this.#isServed(from.address, destination)) onStray(from, time)
   }
@@ -101,13 +136,16 @@ export class Pipeline {
     switch (reading.kind) {
       case 'message':
         this.#message({ time, transport, source, destination, message: reading.message })
+        if (reading.bytesRead > LONGEST_CONTACT) this.#long({ time, source, destination }, reading.message)
         return
       case 'malformed': {
         const { message, method, fault } = reading
         if (message) this.#message({ time, transport, source, destination, message })
         if (!this.#isServed(source.address, destination.address)) return
         const what = message ? 'observed' : method === 'REGISTER' ? 'register' : 'other'
-        this.#options.onObservation({ kind: 'malformed', time, source, fault, what })
+        // Those that are logged are counted by the sample.
+        if (this.#sighting !== 'logged')
+          this.#options.onObservation({ kind: 'malformed', time, source, fault, what }, this.#sighting)
         return
       }
       case 'keepalive':
@@ -122,8 +160,43 @@ export class Pipeline {
     const server = message.kind === 'request' ? destination : source
     if (!this.#isServed(client.address, server.address)) return
     const maybeForged = seen.transport === 'tcp' && this.#mayComeIn(client.port)
+    if (this.#sighting === 'sampled') {
+      this.#options.onObservation(sampled(seen), 'sampled')
+      return
+    }
     for (const observation of this.exchanges.observe({ ...seen, maybeForged }))
-      this.#options.onObservation(observation)
+      this.#options.onObservation(observation, this.#sighting)
+  }
+
+  /** A Contact that is longer than any phone's is made to fill somebody's memory. */
+  #long(
+    { time, source, destination }: Pick<SeenMessage, 'time' | 'source' | 'destination'>,
+    message: SipMessage,
+  ): void {
+    if (message.kind !== 'request' || message.method !== 'REGISTER') return
+    if (!this.#isServed(source.address, destination.address)) return
+    if (!message.all('contact').some((contact) => contact.length > LONGEST_CONTACT)) return
+    const oversized: Observation = {
+      kind: 'malformed',
+      time,
+      source,
+      fault: 'header-too-long',
+      what: 'oversized',
+    }
+    if (this.#sighting !== 'logged') this.#options.onObservation(oversized, this.#sighting)
+  }
+
+  /** Encrypted bytes, or others that are not read: to a protected port, or from one. */
+  #opaque(flow: Flow, time: EpochMilliseconds, carries: Opaque): void {
+    const { ports } = this.#options
+    // Where any port may be the softswitch's nobody can tell which end it is.
+    if (ports === 'any') return
+    const { source, sourcePort, destination, destinationPort } = flow
+    const { sight } = this.exchanges
+    if (ports.tcp.has(destinationPort) && this.#isServed(source, destination))
+      sight.opaque(destinationPort, time, { carries, leaves: false })
+    else if (ports.tcp.has(sourcePort) && this.#isServed(destination, source))
+      sight.opaque(sourcePort, time, { carries, leaves: true })
   }
 
   #isServed(client: Address, server: Address): boolean {
@@ -155,6 +228,23 @@ export class Pipeline {
     if (ports === 'any') return true
     return ports[transport].has(packet.sourcePort) || ports[transport].has(packet.destinationPort)
   }
+}
+
+const NO_ANSWER = { answersOwnNonce: false, answersChallenge: false, answersSentNonce: false }
+
+/** What becomes of it nobody knows, so it is matched with no answer. */
+function sampled(seen: SeenMessage): Observation {
+  const { message, time, source } = seen
+  if (message.kind === 'request' && message.method === 'REGISTER')
+    return new SeenRegister(seen, message, NO_ANSWER)
+  return { kind: 'sip', time, source }
+}
+
+function endsOf({ source, sourcePort, destination, destinationPort }: Flow): [Source, Source] {
+  return [
+    { address: source, port: sourcePort },
+    { address: destination, port: destinationPort },
+  ]
 }
 
 function startsWithRegister(payload: Buffer): boolean {

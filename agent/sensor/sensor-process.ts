@@ -1,13 +1,15 @@
 import { extname } from 'node:path'
 import type { Address } from '../../registrar/net/address.ts'
+import type { DetectionPolicy } from '../detect/verdict.ts'
 import { KeptChild } from '../kept-child.ts'
+import type { Binding } from '../observe/bindings.ts'
 import { Questions } from '../questions.ts'
 import type { FromSensor, LaneSettings, SensorSettings, SourceKnowledge, ToSensor } from './messages.ts'
 
 export interface SensorProcessOptions {
   /** Read anew at every start. */
   readonly settings: () => SensorSettings
-  readonly onMessage: (message: Exclude<FromSensor, { type: 'explained' }>) => void
+  readonly onMessage: (message: Exclude<FromSensor, { type: 'explained' | 'bindings' }>) => void
   readonly onState: (state: 'starting' | 'failed', detail: string) => void
 }
 
@@ -18,6 +20,7 @@ export interface SensorProcessOptions {
 export class SensorProcess {
   readonly #child: KeptChild<ToSensor, FromSensor>
   readonly #questions = new Questions<SourceKnowledge | null>()
+  readonly #bindings = new Questions<readonly Binding[]>()
 
   constructor({ settings, onMessage, onState }: SensorProcessOptions) {
     this.#child = new KeptChild({
@@ -26,11 +29,13 @@ export class SensorProcess {
       greeting: () => ({ type: 'start', settings: settings() }),
       onMessage: (message) => {
         if (message.type === 'explained') this.#questions.answer(message.id, message.knowledge)
+        else if (message.type === 'bindings') this.#bindings.answer(message.id, message.bindings)
         else onMessage(message)
       },
       onStarting: () => onState('starting', 'the sensor is starting'),
       onEnded: (detail) => {
         this.#questions.giveUp()
+        this.#bindings.giveUp()
         onState('failed', detail)
       },
     })
@@ -47,6 +52,12 @@ export class SensorProcess {
     return answer ?? null
   }
 
+  /** Who is registered with the softswitch, as its answers told; undefined where the sensor does not answer. */
+  async bindings(): Promise<readonly Binding[] | undefined> {
+    if (!this.#child.running) return undefined
+    return this.#bindings.ask((id) => this.#child.tell({ type: 'bindings', id }))
+  }
+
   pardon(address: Address): void {
     this.#child.tell({ type: 'pardon', address })
   }
@@ -54,6 +65,16 @@ export class SensorProcess {
   /** What the kernel's limits say about sources has changed. */
   configureLanes(lanes: LaneSettings): void {
     this.#child.tell({ type: 'lanes', lanes })
+  }
+
+  /** Other thresholds, while it runs. */
+  configurePolicy(policy: DetectionPolicy): void {
+    this.#child.tell({ type: 'policy', policy })
+  }
+
+  /** Packets over UDP to protected ports, a second, as the rules counted them. */
+  arrivals(perSecond: number): void {
+    this.#child.tell({ type: 'arrivals', perSecond })
   }
 
   /** Ends the present sensor and starts one with the settings of now. */

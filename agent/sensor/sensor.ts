@@ -1,37 +1,45 @@
+import { randomInt } from 'node:crypto'
 import type { Address, Prefix } from '../../registrar/net/address.ts'
-import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
-import { LiveCapture } from '../capture/live.ts'
-import { FrameMerge } from '../capture/merge-frames.ts'
+import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
 import { Detector, type Totals } from '../detect/detector.ts'
 import type { LaneWitnessOptions } from '../detect/lane-witness.ts'
 import { PrefixSet } from '../detect/prefix-set.ts'
+import type { DetectionPolicy } from '../detect/verdict.ts'
 import type { WatchedDevice } from '../discover/devices-to-watch.ts'
+import { LogEvidence } from '../logs/log-evidence.ts'
+import type { Binding } from '../observe/bindings.ts'
+import { Sight } from '../observe/sight.ts'
+import { Captures } from './captures.ts'
 import { LaneBatch } from './lane-batch.ts'
 import { protectedAddresses } from './local-addresses.ts'
 import type { FromSensor, KnownSuccess, LaneSettings, SensorSettings, SourceKnowledge } from './messages.ts'
+import { MOST_BINDINGS_TOLD } from './messages.ts'
+import { ObservedFigures } from './observed-figures.ts'
 import { Pipeline } from './pipeline.ts'
+import { TrafficRecord } from './traffic-record.ts'
 
 const SUMMARY_INTERVAL: Milliseconds = 1_000
 /** Successes of so many sources wait for the next summary at most; more are told at once. */
 const MOST_SUCCESSES_WAITING = 1_000
-
-interface WatchedInterface {
-  readonly name: string
-  readonly capture: LiveCapture
-  /** Frames that the kernel had no room for. */
-  lost: number
-}
+/** What was said of the rules' counters longer ago says nothing of now. */
+const ARRIVALS_LAST: Milliseconds = 5_000
 
 /** Captures on every interface, observes and detects; tells verdicts at once and everything else once a second. */
 export class Sensor {
   readonly #send: (message: FromSensor) => void
   readonly #detector: Detector
   readonly #pipeline: Pipeline
-  readonly #captures: WatchedInterface[]
+  readonly #captures: Captures
   readonly #lanes: LaneBatch
-  /** Where a request and its answer are captured on two devices, frames are put in order. */
-  readonly #merge: FrameMerge | undefined
+  readonly #logs: LogEvidence
   readonly #successes = new Map<Prefix, KnownSuccess>()
+  readonly #record = new TrafficRecord({ find: (address) => this.#detector.sources.find(address) })
+  readonly #figures: ObservedFigures
+  /** Packets a second that the rules counted. */
+  #arrivals: { readonly perSecond: number; readonly at: number } | undefined
+  #lostBefore = 0
+  /** When frames may last have passed unseen. */
+  #lostAt: EpochMilliseconds = 0
   #timer: NodeJS.Timeout | undefined
   #summarisedAt = performance.now()
   #before: Totals & { frames: number; unknownRegisters: number } = {
@@ -64,37 +72,78 @@ export class Sensor {
       onLane: (evidence) => this.#lanes.add(evidence),
       lanes: witnessOptions(settings.lanes),
     })
-    for (const { source, at, until } of settings.known) this.#detector.sources.known(source, at, until)
+    this.#figures = new ObservedFigures(this.#detector)
+    for (const { source, at, until, accounts } of settings.known)
+      this.#detector.sources.known(source, at, until, accounts)
     this.#pipeline = new Pipeline({
       ports: { udp: new Set(settings.udpPorts), tcp: new Set(settings.tcpPorts) },
       isProtected: protectedAddresses(settings.destinations),
-      countFlood: (address, time) => this.#detector.countFlood(address, time),
-      onObservation: (observation) => this.#detector.observe(observation),
+      exchanges: {
+        isBound: (source, at) => this.#detector.bindings.isBoundAt(source, at),
+        sawAllSince: (time) => this.#lostAt < time,
+        sight: watchedSight(settings),
+      },
+      ...(devices.length > 1 ? { duplicatesSeed: randomInt(2 ** 31) } : {}),
+      countFlood: (address, time) => {
+        const isCounted = this.#detector.countFlood(address, time)
+        if (isCounted) this.#record.counted(address, time)
+        return isCounted
+      },
+      onObservation: (observation, sighting) => {
+        this.#detector.observe(observation, sighting)
+        // What is logged is counted by the sample, but for what became of it.
+        if (sighting === 'logged' && observation.kind !== 'exchange') return
+        this.#record.observe(observation)
+        this.#figures.observe(observation)
+      },
       onStray: (source, time) => this.#detector.stray(source, time),
     })
-    this.#merge = devices.some(({ frames }) => frames !== 'all')
-      ? new FrameMerge({ onFrame: (frame) => this.#pipeline.take(frame) })
-      : undefined
-    this.#captures = devices.map((device) => this.#watch(device, settings))
+    this.#pipeline.exchanges.nonces.sharing.restore(settings.nonces ?? [], Date.now())
+    this.#captures = new Captures({
+      settings,
+      devices,
+      onFrame: (frame) => this.#pipeline.take(frame),
+      onGap: () => {
+        this.#lostAt = Date.now()
+      },
+    })
+    this.#logs = new LogEvidence({
+      paths: settings.logs,
+      clock: () => Date.now(),
+      isProtectedPort: (port, transport) =>
+        (transport === 'udp' ? settings.udpPorts : settings.tcpPorts).includes(port),
+      // What the sensor sees it counts itself.
+      isSeen: (port, transport) => this.#pipeline.exchanges.sight.seesAnswers(port, transport),
+      isProtected: protectedAddresses(settings.destinations),
+      registerRetry: settings.policy.registerRetry,
+      onObservation: (observation) => {
+        this.#detector.observe(observation)
+        this.#record.observe(observation)
+      },
+      onVerdict: (verdict) => send({ type: 'verdict', verdict }),
+    })
   }
 
   start(): void {
-    for (const { capture } of this.#captures) capture.start()
+    this.#captures.start()
+    void this.#logs.start()
     this.#timer ??= setInterval(() => this.#summarise(), SUMMARY_INTERVAL)
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#timer = undefined
-    await Promise.all(this.#captures.map(({ capture }) => capture.stop()))
-    this.#merge?.flush()
+    await Promise.all([this.#captures.stop(), this.#logs.stop()])
     this.#lanes.flush()
     this.#summarise()
+    // The minute that runs is told as it is.
+    this.#tellRecord(Number.MAX_SAFE_INTEGER)
   }
 
   explain(address: Address): SourceKnowledge | null {
     const record = this.#detector.sources.find(address)
     if (!record) return null
+    const behind = this.#detector.behind(record, Date.now())
     return {
       source: record.source,
       firstSeen: record.firstSeen,
@@ -109,6 +158,10 @@ export class Sensor {
       provenUntil: record.provenUntil,
       accounts: [...record.accounts],
       userAgents: [...record.userAgents],
+      aggregator: behind.aggregator,
+      accountsBehind: behind.accounts,
+      exchanges: this.#record.last.of(address),
+      exchangesLetGo: this.#record.last.letGo,
     }
   }
 
@@ -120,23 +173,29 @@ export class Sensor {
     this.#detector.lanes.configure(witnessOptions(lanes))
   }
 
-  #watch({ name, frames }: WatchedDevice, { engine, udpPorts, tcpPorts }: SensorSettings): WatchedInterface {
-    const watched: WatchedInterface = {
-      name,
-      lost: 0,
-      capture: new LiveCapture({
-        interface: name,
-        engine,
-        // Who the softswitch answers is believed of frames that leave: from outside anybody can forge its address.
-        frames: frames === 'all' ? 'outside-in' : frames,
-        ports: { udpPorts, tcpPorts },
-        onFrame: (frame) => (this.#merge ?? this.#pipeline).take(frame),
-        onStatistics: (statistics) => {
-          watched.lost = statistics?.dropped ?? 0
-        },
-      }),
-    }
-    return watched
+  configurePolicy(policy: DetectionPolicy): void {
+    this.#detector.configure(policy)
+  }
+
+  /** What the rules counted, whoever saw it. */
+  arrivals(perSecond: number): void {
+    this.#arrivals = { perSecond, at: performance.now() }
+  }
+
+  /** Who is registered with the softswitch, as its answers told. */
+  bindings(): readonly Binding[] {
+    return this.#detector.bindings.list(Date.now(), { limit: MOST_BINDINGS_TOLD })
+  }
+
+  /** How many arrivals each packet of the sample stands for, and whether it is quiet again. */
+  #weighSample(seconds: Seconds): void {
+    const samples = this.#captures.takeSamples()
+    const told = this.#arrivals
+    const arrivals = told && performance.now() - told.at < ARRIVALS_LAST ? told.perSecond : undefined
+    const isLoud = this.#captures.sampling.state === 'loud'
+    const standsFor = arrivals === undefined || samples === 0 ? 1 : (arrivals * seconds) / samples
+    this.#detector.lanes.sampleOf(isLoud ? standsFor : 1)
+    this.#captures.second({ seconds, samples, arrivals })
   }
 
   #succeeded(source: Prefix, until: EpochMilliseconds): void {
@@ -150,8 +209,14 @@ export class Sensor {
     this.#successes.clear()
   }
 
+  #tellRecord(now: EpochMilliseconds): void {
+    const batch = this.#record.take(now)
+    if (batch) this.#send({ type: 'record', batch })
+  }
+
   #summarise(): void {
     this.#tellSuccesses()
+    this.#tellRecord(Date.now())
     const now = performance.now()
     const seconds = (now - this.#summarisedAt) / 1000
     this.#summarisedAt = now
@@ -162,6 +227,10 @@ export class Sensor {
     }
     const before = this.#before
     this.#before = after
+    const { sampling, lost: framesLost } = this.#captures
+    const lostNow = framesLost > this.#lostBefore
+    this.#lostBefore = framesLost
+    this.#weighSample(seconds)
     this.#send({
       type: 'summary',
       summary: {
@@ -175,18 +244,22 @@ export class Sensor {
         failures: after.failures - before.failures,
         malformed: after.malformed - before.malformed,
         unknownRegisters: after.unknownRegisters - before.unknownRegisters,
-        framesLost: this.#captures.reduce((sum, { lost }) => sum + lost, 0),
+        framesLost,
+        sampling,
+        lowerBounds: sampling.state === 'loud' || lostNow,
         sourcesTracked: this.#detector.sources.size,
         sourcesLetGo: this.#detector.sources.letGo,
-        captures: this.#captures.map(({ name, capture: { state } }) => ({
-          name,
-          state: state.state,
-          engine: state.state === 'running' ? state.engine : '',
-          detail: state.state === 'running' ? '' : state.detail,
-        })),
+        logs: this.#logs.status(),
+        ...this.#figures.take({ pipeline: this.#pipeline, bindings: this.#detector.bindings }),
+        captures: this.#captures.summaries,
       },
     })
   }
+}
+
+/** Only the protected ports are of interest, whatever else fragments bring along. */
+function watchedSight({ udpPorts, tcpPorts }: SensorSettings): Sight {
+  return new Sight({ watched: { udp: udpPorts, tcp: tcpPorts }, now: Date.now() })
 }
 
 function witnessOptions({ unknownPerSecond, trusted }: LaneSettings): LaneWitnessOptions {

@@ -3,16 +3,24 @@ import type { SipReading } from '../../registrar/sip/message.ts'
 import { SipFramer } from '../../registrar/sip/stream-framer.ts'
 import type { Flow, TcpSegment } from '../decode/packet.ts'
 import { type StreamEvent, TcpStreams } from '../decode/tcp-streams.ts'
+import { recogniseOpaque } from '../observe/opaque-stream.ts'
+import type { Opaque } from '../observe/sight.ts'
+
+export interface SipStreamsOptions {
+  readonly onReading: (flow: Flow, time: EpochMilliseconds, reading: SipReading) => void
+  /** A direction of a connection turned out to carry something that cannot be read; said once of each. */
+  readonly onOpaque?: (flow: Flow, time: EpochMilliseconds, carries: Opaque) => void
+}
 
 /** SIP messages out of captured TCP segments, each direction of a connection cut by its own framer. */
 export class SipStreams {
   readonly #streams: TcpStreams
   /** One for each stream that has brought bytes; it goes when its stream is closed, so it is bounded as they are. */
-  readonly #framers = new Map<Flow, SipFramer>()
-  readonly #onReading: (flow: Flow, time: EpochMilliseconds, reading: SipReading) => void
+  readonly #framers = new Map<Flow, SipFramer | 'opaque'>()
+  readonly #options: SipStreamsOptions
 
-  constructor(onReading: (flow: Flow, time: EpochMilliseconds, reading: SipReading) => void) {
-    this.#onReading = onReading
+  constructor(options: SipStreamsOptions) {
+    this.#options = options
     this.#streams = new TcpStreams({ onEvent: (event) => this.#take(event) })
   }
 
@@ -23,21 +31,29 @@ export class SipStreams {
   #take(event: StreamEvent): void {
     switch (event.kind) {
       case 'bytes': {
-        let framer = this.#framers.get(event.flow)
-        if (!framer) {
-          framer = new SipFramer({ onFault: 'resynchronise' })
-          this.#framers.set(event.flow, framer)
-        }
-        for (const reading of framer.push(event.bytes)) this.#onReading(event.flow, event.time, reading)
+        const framer = this.#framers.get(event.flow) ?? this.#begin(event)
+        if (framer === 'opaque') return
+        for (const reading of framer.push(event.bytes))
+          this.#options.onReading(event.flow, event.time, reading)
         return
       }
-      case 'gap':
+      case 'gap': {
         // What was begun is lost. A stream that is joined in its midst has no framer yet: its bytes may well begin a message.
-        this.#framers.get(event.flow)?.skipGap()
+        const framer = this.#framers.get(event.flow)
+        if (framer !== 'opaque') framer?.skipGap()
         return
+      }
       case 'closed':
         this.#framers.delete(event.flow)
         return
     }
+  }
+
+  #begin({ flow, time, bytes }: Extract<StreamEvent, { kind: 'bytes' }>): SipFramer | 'opaque' {
+    const carries = recogniseOpaque(bytes)
+    const framer = carries === undefined ? new SipFramer({ onFault: 'resynchronise' }) : 'opaque'
+    this.#framers.set(flow, framer)
+    if (carries !== undefined) this.#options.onOpaque?.(flow, time, carries)
+    return framer
   }
 }

@@ -1,4 +1,5 @@
 import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
+import type { BacktestOrder, ComparisonView } from './comparison.ts'
 import type {
   AppliedView,
   ApplyOrder,
@@ -44,9 +45,11 @@ export interface ControlPlane {
   revert(order: { readonly by: string }): Promise<{ readonly reverted: string }>
   /** What a configuration would change; without a candidate, the configuration file as it is on disk. */
   plan(candidate?: CandidateText): Promise<PlanView>
+  /** What a configuration would have decided otherwise about the traffic of late, and which phones that touches. */
+  backtest(order: BacktestOrder): Promise<ComparisonView>
   /** What the rules would do with an imaginary packet. */
   trace(packet: TraceOrder): Promise<TraceView>
-  /** Registrar accounts and bindings; empty where the registrar is off. */
+  /** The registrar's accounts; empty where it is off. */
   accounts(): Promise<readonly AccountView[]>
   addAccount(order: {
     readonly aor: string
@@ -54,6 +57,7 @@ export interface ControlPlane {
     readonly by: string
   }): Promise<AccountView>
   removeAccount(order: { readonly aor: string; readonly by: string }): Promise<AccountView>
+  /** Those of the registrar; where it is off, those that the softswitch's answers told of. A bounded number. */
   bindings(): Promise<readonly BindingView[]>
   /** Calls the listener when the picture changes, at most twice a second. Returns how to stop it. */
   watch(listener: (snapshot: LiveSnapshot) => void): () => void
@@ -127,11 +131,37 @@ export interface AccountView {
 export interface BindingView {
   readonly aor: string
   readonly contact: string
+  /** Address and port that registered it; empty where nobody was seen to. */
   readonly source: string
   readonly transport: 'udp' | 'tcp'
   readonly userAgent: string
   readonly registeredAt: EpochMilliseconds
   readonly secondsLeft: Seconds
+  /** Learnt from the softswitch's answers, not made by the registrar. */
+  readonly learnt?: boolean
+}
+
+/** How far one protected port can be read. */
+export interface SightView {
+  readonly port: number
+  readonly transport: 'udp' | 'tcp'
+  readonly state: 'quiet' | 'sighted' | 'half-sighted' | 'blind'
+  readonly since: EpochMilliseconds
+  /** What was seen, and what follows from it. */
+  readonly detail: string
+}
+
+/** Whether one softswitch gives a nonce to several addresses. */
+export interface NonceView {
+  /** Its address and port. */
+  readonly server: string
+  readonly state: 'unknown' | 'unique' | 'shared'
+  readonly since: EpochMilliseconds
+  /** Nonces seen going to a second address, and the signs since then that each goes to one only. */
+  readonly shared: number
+  readonly unique: number
+  /** What follows, and the setting that mends it. */
+  readonly detail: string
 }
 
 /** One second of traffic as the sensor counted it. */
@@ -141,6 +171,8 @@ export interface RatePoint {
   readonly sipMessages: number
   readonly successes: number
   readonly failures: number
+  /** Not all that came was seen: the counts say so much or more. */
+  readonly atLeast?: true
   /** Percent of all cores. */
   readonly cpu: number
 }
@@ -148,7 +180,7 @@ export interface RatePoint {
 /** What the page shows and keeps showing. */
 export interface LiveSnapshot {
   readonly time: EpochMilliseconds
-  readonly state: 'peace' | 'attack' | 'observing' | 'off' | 'degraded'
+  readonly state: 'peace' | 'attack' | 'recovery' | 'observing' | 'off' | 'degraded'
   /** The state in one sentence. */
   readonly sentence: string
   readonly rates: RatePoint
@@ -156,6 +188,19 @@ export interface LiveSnapshot {
   readonly blockedTotal: number
   /** The configuration that is on trial; null where none is. */
   readonly trial: TrialView | null
+}
+
+/**
+ * `quiet`: every request is captured. `loud`: so much comes that requests are read from the kernel's log of those that
+ * pass, with a sample of all. `off`: there is no such log, and every request is captured always.
+ */
+export interface SamplingView {
+  readonly state: 'off' | 'quiet' | 'loud'
+  /** Of the kernel's log; null where none is used. */
+  readonly group: number | null
+  readonly since: EpochMilliseconds
+  /** Why it is not used, or what is wrong with it; empty where nothing is. */
+  readonly detail: string
 }
 
 export interface StatusSnapshot {
@@ -180,8 +225,14 @@ export interface StatusSnapshot {
     readonly framesSeen: number
     /** Frames that the kernel could not hand over in time. */
     readonly framesLost: number
+    /** How requests over UDP are read; absent before the sensor's first second. */
+    readonly sampling?: SamplingView
+    /** Not all that comes is seen: the rates say so much or more. `rules.judged` counts all of it. */
+    readonly lowerBounds?: boolean
     readonly malformed: number
     readonly sourcesTracked: number
+    /** Bindings learnt from the softswitch's answers. */
+    readonly learntBindings: number
     readonly detail: string
   }
   readonly rules: {
@@ -208,8 +259,14 @@ export interface StatusSnapshot {
     /** What would have been done, newest last (observe mode). */
     readonly wouldHaveDone: readonly string[]
   }
+  /** The softswitch's own logs that are followed; empty where none is configured. */
+  readonly logs: readonly LogView[]
   readonly strict: StrictView
+  /** How far each protected port can be read. */
+  readonly sight: readonly SightView[]
+  readonly nonces: readonly NonceView[]
   readonly lanes: LanesView
+  readonly weather: WeatherView
   readonly gateways: readonly GatewayView[]
   /** The configuration that is on trial; null where none is. */
   readonly trial: TrialView | null
@@ -229,6 +286,24 @@ export interface StatusSnapshot {
   }
 }
 
+/** A log of the softswitch's own. Counts are since the sensor began. */
+export interface LogView {
+  readonly log: 'asterisk' | 'freeswitch' | 'vos3000'
+  readonly path: string
+  readonly state: 'following' | 'waiting' | 'failed'
+  /** Why it is not followed; empty while it is. */
+  readonly reason: string
+  readonly linesRead: number
+  /** Lines that said something of a registration. */
+  readonly linesUnderstood: number
+  /** Lines that were too long, too many in a second, or cut off. */
+  readonly linesLetGo: number
+  /** Lines that a client may have written himself, so that nothing is read from them. */
+  readonly linesDoubtful: number
+  /** What was taken as evidence: of ports that the sensor does not see itself. */
+  readonly eventsUsed: number
+}
+
 /** Which limits decide about unknown sources. */
 export interface StrictView {
   readonly state: 'peace' | 'strict'
@@ -237,6 +312,52 @@ export interface StrictView {
   readonly why: string
   /** What the operator ordered; `auto` leaves it to the detector. */
   readonly order: 'auto' | 'on' | 'off'
+}
+
+/** Whether there is an attack, or phones come back after an outage; and what that is judged by. */
+export interface WeatherView {
+  readonly state: 'peace' | 'attack' | 'recovery'
+  readonly since: EpochMilliseconds
+  /** In one sentence, with the figures. */
+  readonly why: string
+  /** What is usual at this hour of the week. While it is learnt, it decides nothing. */
+  readonly baseline: {
+    readonly state: 'learning' | 'learnt'
+    /** Hours of the last weeks that are known, and how many are needed. */
+    readonly hours: number
+    readonly hoursNeeded: number
+    /** Rates a second, new sources a minute; null where nothing is known yet. */
+    readonly usual: {
+      readonly registers: number | null
+      readonly successes: number | null
+      /** Successes of REGISTERs, 0 to 1. */
+      readonly share: number | null
+      readonly endpoints: number | null
+      readonly newSources: number | null
+    } | null
+    /** REGISTERs a second from which on it is far more than usual. */
+    readonly bound: number | null
+  }
+  /** REGISTERs a second that the softswitch can answer, and how that is known. */
+  readonly capacity: {
+    readonly perSecond: number | null
+    readonly how: 'configured' | 'measured' | 'at-least' | 'unknown'
+    readonly why: string
+    /** What all unknown sources may send for it; null where `limits.total` is a number. */
+    readonly leftForUnknown: number | null
+  }
+  /** What is not usual now, each as a sentence. */
+  readonly anomalies: readonly { readonly since: EpochMilliseconds; readonly sentence: string }[]
+  /** What holds now, under attack the tighter one. */
+  readonly policy: { readonly registerRetry: number; readonly registerSuspendTime: Seconds }
+  /** The last changes of state, newest first, with the figures that they were decided from. */
+  readonly changes: readonly {
+    readonly time: EpochMilliseconds
+    readonly what: 'weather' | 'strict' | 'anomaly'
+    readonly state: string
+    readonly why: string
+    readonly figures: Readonly<Record<string, string | number | boolean | null>>
+  }[]
 }
 
 /** How many addresses and ports are proven and answered, how many sources returning and ignoring. */
@@ -259,11 +380,41 @@ export interface GatewayView {
 
 export interface VerdictView {
   readonly time: EpochMilliseconds
-  readonly action: 'limit' | 'suspend' | 'block'
+  /** The rule that spoke; missing for verdicts of older versions. */
+  readonly name?: string
+  /** `limit` and `alert` only inform. */
+  readonly action: 'limit' | 'alert' | 'suspend' | 'block'
   readonly scope: 'register' | 'sip'
   readonly grade: 'packet' | 'path' | 'account'
   readonly reason: string
   readonly evidence: Readonly<Record<string, string | number | boolean | null>>
+}
+
+export interface GradeEvidence {
+  readonly grade: 'packet' | 'path' | 'account'
+  /** Whether there is such evidence now. */
+  readonly holds: boolean
+  readonly says: string
+}
+
+/** A REGISTER and how it ended. */
+export interface ExchangeView {
+  readonly time: EpochMilliseconds
+  /** `198.51.100.7:5060` */
+  readonly source: string
+  readonly transport: 'udp' | 'tcp'
+  readonly account: string
+  /** `success`, `failure`, `challenge`, `stale`, `refused` … */
+  readonly outcome: string
+  readonly status: number
+  readonly grade: 'packet' | 'path' | 'account'
+}
+
+export interface RegisteredPort {
+  readonly source: string
+  /** A few of those that are registered from there; the kernel knows a port for longer than the journal its accounts. */
+  readonly accounts: readonly string[]
+  readonly secondsLeft: Seconds
 }
 
 /** What is known of one source. */
@@ -296,6 +447,20 @@ export interface SourceStory {
   readonly registersInWindow: number
   readonly accounts: readonly string[]
   readonly userAgents: readonly string[]
+  /** An SBC or proxy brings the accounts of others from there: never punished as an address. */
+  readonly aggregator?: boolean
+  /** Accounts that registered from there within about a day, counted up to 64. */
+  readonly accountsBehind?: number
+  /** What is proven of it, grade by grade. */
+  readonly evidence?: readonly GradeEvidence[]
+  /** Its last exchanges, newest first; none of a source that never sent credentials. */
+  readonly exchanges?: readonly ExchangeView[]
+  /** Sources whose exchanges had to be forgotten for lack of room. */
+  readonly exchangesLetGo?: number
+  /** Addresses and ports there (IPv6: of the /64) that are registered over UDP now. */
+  readonly registeredPorts?: { readonly count: number; readonly first: readonly RegisteredPort[] }
+  /** What would put it in another lane, or take something off it, each as a sentence. */
+  readonly wouldChange?: readonly string[]
   readonly decisions: readonly DecisionView[]
   readonly verdicts: readonly VerdictView[]
   readonly pastDecisions: readonly DecisionView[]

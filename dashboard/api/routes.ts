@@ -24,7 +24,11 @@ export function addRoutes(app: FastifyInstance, options: { plane: ControlPlane; 
   api.get('/blocked', { schema: say('Blocks and suspensions that stand now') }, () => plane.blocked())
   api.get('/allowed', { schema: say('The allowlist') }, () => plane.allowed())
   api.get('/accounts', { schema: say("The registrar's accounts") }, () => plane.accounts())
-  api.get('/bindings', { schema: say("The registrar's bindings") }, () => plane.bindings())
+  api.get(
+    '/bindings',
+    { schema: say("The registrar's bindings, or those that the softswitch's answers told of") },
+    () => plane.bindings(),
+  )
   api.get(
     '/sources/:address',
     { schema: { ...say('What is known of one source'), params: AddressParams } },

@@ -61,6 +61,14 @@ export const PlanBody = Type.Object(
   { ...strict, examples: [{ candidate: { text: 'protect: …', file: '/root/new.yaml' } }] },
 )
 
+export const BacktestBody = Type.Object(
+  {
+    candidate: Type.Object({ text: CandidateText, file: CandidateName }, strict),
+    seconds: Type.Integer({ minimum: 60, maximum: 90 * 86_400 }),
+  },
+  { ...strict, examples: [{ candidate: { text: 'protect: …', file: '/root/new.yaml' }, seconds: 86_400 }] },
+)
+
 export const TraceBody = Type.Object(
   {
     source: Type.String({ minLength: 1, maxLength: 100 }),

@@ -1,7 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import type { ControlPlane } from './control-plane.ts'
-import { ApplyBody, PlanBody, TraceBody } from './schemas.ts'
+import { ApplyBody, BacktestBody, PlanBody, TraceBody } from './schemas.ts'
 
 /** Somewhat more than the largest configuration file, written as JSON. */
 const LARGEST_CANDIDATE = 20 * 1024 * 1024
@@ -39,6 +39,17 @@ export function addWhatIfRoutes(app: FastifyInstance, { plane }: { readonly plan
     '/plan',
     { bodyLimit: LARGEST_CANDIDATE, schema: { ...say('What a configuration would change'), body: PlanBody } },
     (request) => plane.plan(request.body.candidate),
+  )
+  api.post(
+    '/backtest',
+    {
+      bodyLimit: LARGEST_CANDIDATE,
+      schema: {
+        ...say('What a configuration would have decided otherwise about recorded traffic'),
+        body: BacktestBody,
+      },
+    },
+    (request) => plane.backtest(request.body),
   )
   api.post(
     '/trace',

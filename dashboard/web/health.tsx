@@ -1,6 +1,6 @@
 import type { HealthSnapshot } from '../api/live.ts'
 import { Fact, Note, Part, Remark, type Tone } from './fact-list.tsx'
-import { showCount, showMoment } from './format.ts'
+import { showCount, showMoment, showRate } from './format.ts'
 import { health } from './state.ts'
 
 const SENSOR_TONE: Readonly<Record<HealthSnapshot['sensor']['state'], Tone>> = {
@@ -15,6 +15,11 @@ const RULES_TONE: Readonly<Record<HealthSnapshot['rules']['state'], Tone>> = {
   off: 'warn',
   failing: 'bad',
   contested: 'bad',
+}
+const LOG_TONE: Readonly<Record<HealthSnapshot['logs'][number]['state'], Tone>> = {
+  following: 'good',
+  waiting: 'warn',
+  failed: 'bad',
 }
 const REGISTRAR_TONE: Readonly<Record<HealthSnapshot['registrar']['state'], Tone>> = {
   running: 'good',
@@ -103,6 +108,49 @@ export function Health() {
         ))}
         <Remark testid="strict-why">{now.strict.why}</Remark>
       </Part>
+      <Part
+        name="Weather"
+        tone={now.weather.state === 'peace' && now.weather.anomalies.length === 0 ? 'good' : 'warn'}
+        state={now.weather.state}
+        testid="health-weather"
+      >
+        <Fact name="usual REGISTERs">
+          {now.weather.baseline.usual?.registers == null
+            ? `learning, ${now.weather.baseline.hours} of ${now.weather.baseline.hoursNeeded} hours`
+            : `${showRate(now.weather.baseline.usual.registers)}/s`}
+        </Fact>
+        <Fact name="capacity">
+          {now.weather.capacity.perSecond === null
+            ? 'not known yet'
+            : `${showCount(now.weather.capacity.perSecond)}/s, ${now.weather.capacity.how}`}
+        </Fact>
+        <Fact name={`${now.weather.state} since`}>{showMoment(now.weather.since, now.time)}</Fact>
+        <Remark testid="weather-why">{now.weather.why}</Remark>
+        {now.weather.anomalies.map(({ sentence }) => (
+          <Note key={sentence} testid="anomaly">
+            {sentence}
+          </Note>
+        ))}
+      </Part>
+      {now.logs.map((log) => (
+        <Part
+          key={log.log}
+          name={`Log of ${log.log}`}
+          tone={LOG_TONE[log.state]}
+          state={log.state}
+          testid={`health-log-${log.log}`}
+        >
+          <Fact name="file">{log.path}</Fact>
+          <Fact name="lines">{showCount(log.linesRead)}</Fact>
+          <Fact name="understood">{showCount(log.linesUnderstood)}</Fact>
+          <Fact name="let go" isBad={log.linesLetGo > 0}>
+            {showCount(log.linesLetGo)}
+          </Fact>
+          <Fact name="not believed">{showCount(log.linesDoubtful)}</Fact>
+          <Fact name="used">{showCount(log.eventsUsed)}</Fact>
+          <Note>{log.reason}</Note>
+        </Part>
+      ))}
       {registrar.state !== 'off' && (
         <Part
           name="Registrar"

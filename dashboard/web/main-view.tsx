@@ -15,6 +15,7 @@ export const STATE_WORDS = {
   lost: 'No connection',
   peace: 'Quiet',
   attack: 'ATTACK',
+  recovery: 'Recovering',
   observing: 'Observing',
   off: 'OFF',
   degraded: 'Not in order',

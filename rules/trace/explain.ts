@@ -56,7 +56,9 @@ function laneOf(walk: Walk, chains: readonly ChainName[]): TraceLane {
 }
 
 /** Whether a proven packet was judged right at the entrance. */
-function isShortWay({ decidedBy, passed }: Walk): boolean {
+function isShortWay({ decidedBy, passed, steps }: Walk): boolean {
+  if (steps.some(({ rule: { target } }) => target.kind === 'goto' && target.chain === 'RINGFENCE-PASSED'))
+    return true
   return decidedBy?.chain === 'RINGFENCE' && passed.some(({ rule }) => rule === decidedBy)
 }
 
@@ -74,6 +76,8 @@ const LANES: Readonly<Record<ChainName, TraceLane>> = {
   RINGFENCE: 'none',
   'RINGFENCE-OUT': 'none',
   'RINGFENCE-ASKED': 'none',
+  'RINGFENCE-JUDGE': 'none',
+  'RINGFENCE-PASSED': 'proven',
   'RINGFENCE-UDP': 'unknown',
   'RINGFENCE-TCP': 'connected',
   'RINGFENCE-ALLOWED': 'allowed',

@@ -49,6 +49,8 @@ export type Target =
   /** Counts the packet and goes on. */
   | { readonly kind: 'none' }
   | { readonly kind: 'return' | 'drop' }
+  /** Shows the packet to whoever listens, and goes on. */
+  | { readonly kind: 'log' }
   | { readonly kind: 'jump' | 'goto'; readonly chain: string }
   | AddTarget
 
@@ -205,6 +207,12 @@ function readTarget(words: Words, how: '-j' | '-g'): Target {
       return { kind: 'return' }
     case 'DROP':
       return { kind: 'drop' }
+    case 'NFLOG':
+      for (const option of ['--nflog-prefix', '--nflog-group', '--nflog-size', '--nflog-threshold']) {
+        words.expect(option)
+        words.next()
+      }
+      return { kind: 'log' }
     case 'SET': {
       words.expect('--add-set')
       const set = words.next()

@@ -28,9 +28,16 @@ export function sayRule({ rule, found }: WalkedStep, telling: Telling): string {
     return []
   })
   if (reasons.length === 0) reasons.push(sayPlain(rule, telling))
+  if (rule.target.kind === 'log') return LOGGED[rule.chain] ?? 'this rule only logs'
   if (rule.target.kind === 'none') reasons.push('this rule only counts')
   if (rule.target.kind === 'add') reasons.push(sayAdded(rule.target.set, telling))
   return reasons.join('; ')
+}
+
+/** Whom the log tells of it. */
+const LOGGED: Readonly<Record<string, string>> = {
+  'RINGFENCE-JUDGE': 'this rule only logs, for the sensor, a sample of what arrives and all that passes',
+  'RINGFENCE-PASSED': 'it passes; this rule only logs that, for the sensor',
 }
 
 /** What an element that the packet is in says about it. */
@@ -126,6 +133,7 @@ function sayPlain(rule: Rule, { view }: Telling): string {
     }
     return `it arrives on ${name} for the protected ${protocol.toUpperCase()} port ${destinationPort}`
   }
+  if (rule.chain === 'RINGFENCE-JUDGE') return 'now it is judged'
   if (rule.chain === 'RINGFENCE-OUT') return 'the softswitch sends it from its SIP port'
   const matched = rule.matches.map((match) => match.kind)
   if (matched.includes('syn')) return 'it opens a new connection'

@@ -1,6 +1,6 @@
 import type { Family } from '../../registrar/net/address.ts'
 import type { DesiredState } from '../desired-state.ts'
-import { gatewayTable, type LimitTable, limitTables, renderLimit, seenTable } from '../limit-tables.ts'
+import { gatewayTable, type LimitTable, limitTables, renderLimit, SAMPLE_TABLE, seenTable } from '../limit-tables.ts'
 import { SEEN_FOR } from '../names.ts'
 
 /** Whose limit a hashlimit table of the rules is, by its name in the kernel. */
@@ -18,6 +18,7 @@ export class TableNames {
         sizes.buckets,
       ]),
       ...gateways.map((gateway): [string, LimitTable, number] => [gateway.name, gatewayTable(gateway), 1]),
+      ['sample', SAMPLE_TABLE, 1],
       ['seen', seenTable(sizes, SEEN_FOR), 1],
     ]
     for (const [name, table, buckets] of tables) {

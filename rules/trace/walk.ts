@@ -113,6 +113,7 @@ export function walk(chains: ReadChains, start: string, view: PacketView, memory
         memory.add(rule.target, view)
         break
       case 'none':
+      case 'log':
         break
     }
   }
@@ -137,7 +138,8 @@ function holds(
     } else if (match.kind === 'limit') {
       const spent = memory.spend(match, view)
       if (spent === 'full') return { fullTable: match.table }
-      if (spent === 'under' && rule.target.kind !== 'none') passed.push({ rule, limit: match })
+      const decides = rule.target.kind !== 'none' && rule.target.kind !== 'log'
+      if (spent === 'under' && decides) passed.push({ rule, limit: match })
       if ((spent === 'over') !== ((match.side === 'above') !== match.negated)) return false
     } else if (isTrue(match, view, memory) === match.negated) {
       return false

@@ -86,22 +86,64 @@ ${settings}
   times(): ProcessTimes {
     const daemon = this.#process!.pid!
     const sensor = childOf(daemon, '/agent/sensor/main.js')
-    // The sensor has no other child than the one that captures, be it tcpdump or ours.
-    const capture = childOf(sensor, '')
-    return { capture: timeOf(capture), sensor: timeOf(sensor), daemon: timeOf(daemon) }
+    // The sensor has no other children than those that capture, be they tcpdump or ours.
+    const capture = childrenOf(sensor).reduce((sum, pid) => sum + timeOf(pid), timeOfEnded(sensor))
+    return { capture, sensor: timeOf(sensor), daemon: timeOf(daemon) }
+  }
+
+  /** Of the sensor and its captures, in bytes: pages that they share counted once, and each process by itself. */
+  memory(): { readonly proportional: number; readonly resident: number } {
+    const sensor = childOf(this.#process!.pid!, '/agent/sensor/main.js')
+    const memories = [sensor, ...childrenOf(sensor)].map(memoryOf)
+    return {
+      proportional: memories.reduce((sum, { proportional }) => sum + proportional, 0),
+      resident: memories.reduce((sum, { resident }) => sum + resident, 0),
+    }
   }
 }
 
-function childOf(parent: number, script: string): number {
-  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'latin1').trim().split(' ')
-  const found = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(script))
-  if (!found) throw new Error(`process ${parent} has no child ${script}`)
-  return Number(found)
+function childrenOf(parent: number): readonly number[] {
+  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'latin1').trim()
+  return children === '' ? [] : children.split(' ').map(Number)
 }
 
-/** What the process has used itself and what the kernel has for it, in milliseconds. */
+function childOf(parent: number, script: string): number {
+  const found = childrenOf(parent).find((pid) =>
+    readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(script),
+  )
+  if (found === undefined) throw new Error(`process ${parent} has no child ${script}`)
+  return found
+}
+
+/** A process that has just ended has none. */
+function memoryOf(pid: number): { readonly proportional: number; readonly resident: number } {
+  try {
+    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1')
+    const bytes = (name: string) =>
+      1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0)
+    return { proportional: bytes('Pss'), resident: bytes('Rss') }
+  } catch {
+    return { proportional: 0, resident: 0 }
+  }
+}
+
+/** What the process has used itself and what the kernel has for it, in milliseconds; 0 of one that has just ended. */
 export function timeOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  return ticksOf(pid, 11)
+}
+
+/** The same of its children that have ended. */
+function timeOfEnded(pid: number): number {
+  return ticksOf(pid, 13)
+}
+
+function ticksOf(pid: number, field: number): number {
+  let stat: string
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch {
+    return 0
+  }
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_A_SECOND
+  return ((Number(fields[field]) + Number(fields[field + 1])) * 1000) / TICKS_A_SECOND
 }

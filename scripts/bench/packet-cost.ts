@@ -22,6 +22,7 @@ const SOURCES = 500
 const PORT = 5066
 const SERVER6 = 'fd98::1' as Address
 const HOUR = 3_600_000
+const LOG_GROUP = 5060
 
 interface Kind {
   readonly name: string
@@ -38,6 +39,11 @@ const KINDS: readonly Kind[] = [
   { name: 'an empty chain', held: () => 'empty chain', from: 'proven' },
   { name: 'proven, few lists', held: (family) => state(family, { lists: 0 }), from: 'proven' },
   {
+    name: 'proven, few lists, logged for a sensor that does not listen',
+    held: (family) => state(family, { lists: 0, logGroup: LOG_GROUP }),
+    from: 'proven',
+  },
+  {
     name: 'proven, 100,000 members and 10,000 blocks',
     held: (family) => state(family, { lists: 1 }),
     from: 'proven',
@@ -45,6 +51,11 @@ const KINDS: readonly Kind[] = [
   {
     name: 'dropped by the limit of a source',
     held: (family) => state(family, { lists: 0, source: slow }),
+    from: 'unknown',
+  },
+  {
+    name: 'dropped by the limit of a source, logged for a sensor that does not listen',
+    held: (family) => state(family, { lists: 0, source: slow, logGroup: LOG_GROUP }),
     from: 'unknown',
   },
   {
@@ -166,8 +177,11 @@ function writeSources(cable: Cable, family: Family, whose: Kind['from']): string
 }
 
 /** Like an installation of some size, or of none. */
-function state(family: Family, options: { lists: 0 | 1; source?: Limit; strict?: boolean }): DesiredState {
-  const { lists, source = unlimited, strict = false } = options
+function state(
+  family: Family,
+  options: { lists: 0 | 1; source?: Limit; strict?: boolean; logGroup?: number },
+): DesiredState {
+  const { lists, source = unlimited, strict = false, logGroup } = options
   const until = Date.now() + HOUR
   const proven: Member[] = Array.from({ length: lists ? 50_000 : SOURCES }, (_, i) => ({
     lane: 'proven',
@@ -203,6 +217,7 @@ function state(family: Family, options: { lists: 0 | 1; source?: Limit; strict?:
       udpPorts: [5060],
       tcpPorts: [5060],
       responses: 'asked',
+      ...(logGroup === undefined ? {} : { logGroup }),
     },
     limits: {
       unknown: { source, prefix: unlimited, total: unlimited },

@@ -3,6 +3,7 @@ import { Cable } from './cable.ts'
 import { BenchDaemon, type ProcessTimes } from './daemon.ts'
 import { type Report, showCount, showTimes } from './figures.ts'
 import { type FloodOptions, makeFlood } from './flood.ts'
+import { benchLoud } from './loud.ts'
 
 const PACKETS = 200_000
 const PER_SECOND = 20_000
@@ -32,6 +33,7 @@ export async function benchSensorCost(report: Report): Promise<void> {
       await cable.remove()
     }
   }
+  await benchLoud(report)
 }
 
 async function benchFlood(cable: Cable, daemon: BenchDaemon, kind: FloodKind, report: Report): Promise<void> {

@@ -1,3 +1,4 @@
+import type { ComparisonView } from '../../dashboard/api/comparison.ts'
 import {
   type AccountView,
   type AllowView,
@@ -26,6 +27,7 @@ export interface Scene {
   registrar: StatusSnapshot['registrar']
   strict: StrictView
   lanes: StatusSnapshot['lanes']
+  weather: StatusSnapshot['weather']
   gateways: StatusSnapshot['gateways']
   trial: TrialView | null
   /** What is said with an order that nothing comes of. */
@@ -74,6 +76,7 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
       framesLost: 0,
       malformed: 3,
       sourcesTracked: 512,
+      learntBindings: 3,
       detail: 'eth0',
     },
     rules: {
@@ -101,6 +104,21 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
       order: 'auto',
     },
     lanes: { proven: 500, answered: 2, returning: 480, ignoring: 1, letGo: {} },
+    weather: {
+      state: 'peace',
+      since: startedAt,
+      why: 'No more REGISTERs than usual, or as many of them succeed.',
+      baseline: { state: 'learning', hours: 3, hoursNeeded: 24, usual: null, bound: null },
+      capacity: {
+        perSecond: null,
+        how: 'unknown',
+        why: 'Too few REGISTERs were answered so far to tell.',
+        leftForUnknown: null,
+      },
+      anomalies: [],
+      policy: { registerRetry: 6, registerSuspendTime: 180 },
+      changes: [],
+    },
     gateways: [],
     trial: null,
     notice: null,
@@ -211,8 +229,12 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
         history: [...history],
         sensor: scene.sensor,
         rules: isOff ? { ...scene.rules, state: 'off' } : scene.rules,
+        logs: [],
         strict: scene.strict,
+        sight: [],
+        nonces: [],
         lanes: scene.lanes,
+        weather: scene.weather,
         gateways: scene.gateways,
         trial: scene.trial,
         limits: {
@@ -352,6 +374,20 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
         elements: { added: { count: 0, first: [] }, removed: { count: 0, first: [] } },
         phones: { proven: 0, traced: 0, worse: 0, first: [] },
         warnings: [],
+        notes: [],
+      }
+    },
+    async backtest({ candidate }): Promise<ComparisonView> {
+      const side = { blocks: 0, suspensions: 0, informing: 0, sources: 0, phonesTouched: 0 }
+      const none = { count: 0, first: [] }
+      return {
+        from: null,
+        to: null,
+        before: { ...side, name: 'the present policy' },
+        after: { ...side, name: candidate.file },
+        phones: { registered: 0, touched: none, relieved: none, spared: 0 },
+        changes: { new: none, gone: none, harder: none, softer: none },
+        same: 0,
         notes: [],
       }
     },

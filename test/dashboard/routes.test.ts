@@ -318,6 +318,7 @@ test('the OpenAPI document lists every route and the shape of each order', async
       'allow',
       'allowed',
       'apply',
+      'backtest',
       'bindings',
       'blocked',
       'blocks',

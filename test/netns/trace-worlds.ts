@@ -79,6 +79,7 @@ export function makeWorld(seed: number): World {
       udpPorts: dice.chance(0.5) ? [5060] : Array.from({ length: 20 }, (_, i) => 5060 + 2 * i),
       tcpPorts: dice.chance(0.7) ? [5060, 5061] : [],
       responses: dice.pick(['asked', 'asked', 'any']),
+      ...(seed % 2 === 0 ? { logGroup: 5060 } : {}),
     },
     limits,
     sizes: { elements: 1_024, buckets: dice.pick([64, 65_536]), seen: 65_536 },

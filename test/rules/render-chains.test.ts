@@ -58,6 +58,11 @@ describe.each(FAMILIES)('chains as text, IPv%d', (family) => {
       'connections that stand are not counted',
       host({ limits: limits({ connections: { ...DEFAULTS.limits.connections, most: null } }) }),
     ],
+    [
+      'logged',
+      'what passes, and a sample of what arrives, goes to the kernel\'s log',
+      host({ traffic: traffic({ logGroup: 5060 }) }),
+    ],
     ['no-tcp', 'no TCP ports', host({ traffic: traffic({ tcpPorts: [] }) })],
     [
       'slow',

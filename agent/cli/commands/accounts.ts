@@ -65,7 +65,7 @@ function removeCommand(deps: CliDeps): Command {
 
 export function bindingsCommand(deps: CliDeps): Command {
   return newCommand('bindings', {
-    says: "who is registered with Ringfence's own registrar, and from where",
+    says: "who is registered, and from where: with Ringfence's own registrar, or as the softswitch's answers told",
     examples: ['ringfence bindings'],
   }).action(async (_options: unknown, command: Command) => {
     const session = openSession(deps, command)
@@ -86,7 +86,7 @@ export function bindingsCommand(deps: CliDeps): Command {
             bindings.map((binding) => [
               binding.aor,
               binding.contact,
-              binding.source,
+              binding.source === '' ? 'not seen' : binding.source,
               binding.transport,
               showTime(binding.registeredAt),
               showDuration(binding.secondsLeft),

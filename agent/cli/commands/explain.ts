@@ -1,5 +1,11 @@
 import type { Command } from 'commander'
-import type { DecisionView, SourceStory, VerdictView } from '../../../dashboard/api/control-plane.ts'
+import type {
+  DecisionView,
+  ExchangeView,
+  GradeEvidence,
+  SourceStory,
+  VerdictView,
+} from '../../../dashboard/api/control-plane.ts'
 import { showDuration } from '../../../registrar/net/time.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
@@ -53,10 +59,19 @@ function storyInWords(story: SourceStory): string {
       `${number(story.challenges)} challenges, ${number(story.successes)} successes, ${number(story.failures)} failures`,
     ],
     ...(story.accounts.length === 0 ? [] : [['accounts', story.accounts.join(', ')] as [string, string]]),
+    ...behind(story),
     ...story.userAgents.map((agent, i): [string, string] => [i === 0 ? 'user agents' : '', agent]),
   ]
   return [
     facts(rows),
+    section('Proven of it', (story.evidence ?? []).map(proof)),
+    registeredThere(story),
+    lastExchanges(story.exchanges ?? []),
+    forgotten(story),
+    section(
+      'What would change that',
+      (story.wouldChange ?? []).map((line) => `  ${plain(line)}\n`),
+    ),
     section('Standing decisions', story.decisions.map(standing)),
     section('Verdicts, newest first', story.verdicts.map(verdict)),
     section('Past decisions', story.pastDecisions.map(past)),
@@ -67,6 +82,57 @@ function overSipLimit({ overSipLimit: over }: SourceStory): [string, string][] {
   if (over === null) return []
   const says = over.limited ? 'it is limited' : 'it would be limited if that were enforced'
   return [['SIP limit', `${count(over.packets, 'packet')} over it in the last ten minutes: ${says}`]]
+}
+
+function behind({ aggregator = false, accountsBehind = 0 }: SourceStory): [string, string][] {
+  if (accountsBehind === 0) return []
+  const many = accountsBehind >= 64 ? '64 or more accounts' : count(accountsBehind, 'account')
+  const says = aggregator ? ', brought by an SBC or proxy: never punished as an address' : ''
+  return [['behind it', `${many} registered within a day${says}`]]
+}
+
+const MOST_PORTS = 5
+const MOST_EXCHANGES = 5
+
+function proof({ grade, holds, says }: GradeEvidence): string {
+  return `  ${(holds ? grade : `not ${grade}`).padEnd(11)}  ${plain(says)}\n`
+}
+
+function registeredThere({ registeredPorts: ports }: SourceStory): string {
+  if (!ports || ports.count === 0) return ''
+  const lines = ports.first.slice(0, MOST_PORTS).map(({ source, accounts, secondsLeft }) => {
+    const who = accounts.length === 0 ? 'an account' : accounts.map(plain).join(', ')
+    return `  ${plain(source)}  ${who}, ${showDuration(secondsLeft)} left\n`
+  })
+  const more = ports.count - lines.length
+  return section('Registered from there now', [
+    ...lines,
+    ...(more > 0 ? [`  and ${number(more)} more\n`] : []),
+  ])
+}
+
+/** The newest of each kind: a phone's day is the same two exchanges again and again. */
+function lastExchanges(exchanges: readonly ExchangeView[]): string {
+  const told = new Map<string, { exchange: ExchangeView; times: number }>()
+  for (const exchange of exchanges) {
+    const { source, account, outcome, status, grade } = exchange
+    const key = JSON.stringify([source, account, outcome, status, grade])
+    const known = told.get(key)
+    if (known) known.times++
+    else told.set(key, { exchange, times: 1 })
+  }
+  const lines = [...told.values()].slice(0, MOST_EXCHANGES).map(({ exchange, times }) => {
+    const { time, source, transport, account, outcome, status, grade } = exchange
+    const often = times === 1 ? '' : `, ${times} times`
+    return `  ${showTime(time)}  ${plain(source)} ${transport} ${plain(account)}: ${outcome} (${status}, grade ${grade})${often}\n`
+  })
+  const all = count(exchanges.length, 'exchange')
+  return section(`Of its last ${all} the newest of each kind`, lines)
+}
+
+function forgotten({ exchanges = [], exchangesLetGo = 0, successes, failures }: SourceStory): string {
+  if (exchanges.length > 0 || exchangesLetGo === 0 || successes + failures === 0) return ''
+  return `\nIts exchanges are not kept: those of ${count(exchangesLetGo, 'source')} had to go for lack of room.\n`
 }
 
 function section(title: string, entries: readonly string[]): string {
@@ -89,8 +155,9 @@ function what({ kind, target, scope, by }: DecisionView): string {
 }
 
 function verdict(entry: VerdictView): string {
-  const { time, action, scope, grade, reason } = entry
-  return `  ${showTime(time)}  ${action}, scope ${scope}, grade ${grade}: ${plain(reason)}\n${evidence(entry)}`
+  const { time, name, action, scope, grade, reason } = entry
+  const named = name === undefined ? '' : `${plain(name)}: `
+  return `  ${showTime(time)}  ${named}${action}, scope ${scope}, grade ${grade}: ${plain(reason)}\n${evidence(entry)}`
 }
 
 function evidence(entry: {

@@ -21,6 +21,7 @@ export function statusCommand(deps: CliDeps): Command {
 const STATE_COLOURS: Readonly<Record<StatusSnapshot['state'], Colour>> = {
   peace: 'green',
   attack: 'red',
+  recovery: 'yellow',
   observing: 'yellow',
   off: 'red',
   degraded: 'yellow',
@@ -56,6 +57,7 @@ function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: 
       `${sensor.state} (${sensor.engine}), ${count(sensor.framesSeen, 'frame')}, ${number(sensor.framesLost)} lost, ${number(sensor.malformed)} malformed, ${count(sensor.sourcesTracked, 'source')}`,
     ],
     ...(sensor.detail === '' ? [] : [['', sensor.detail] as [string, string]]),
+    ...samplingInWords(status).map((text): [string, string] => ['', text]),
     [
       'rules',
       `${rules.state} (${rules.backend}), ${count(rules.pendingChanges, 'change')} pending, ${count(rules.repairs, 'repair')}, ${count(rules.registerPacketsDropped, 'REGISTER')} dropped`,
@@ -68,7 +70,12 @@ function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: 
     ['limits', `${strictness(status)}`],
     ['', `REGISTER ${limits.register.perSecond}/s burst ${limits.register.burst} a source`],
     ['', `SIP ${sip} a source, ${limits.sip.enforced ? 'enforced' : 'only observed'}`],
+    ...status.logs.map((log, i): [string, string] => [i === 0 ? 'logs' : '', logInWords(log)]),
     ['lanes', lanesInWords(status)],
+    ...sightInWords(status),
+    ...noncesInWords(status),
+    ['bindings', `${number(sensor.learntBindings)} learnt from the softswitch's answers`],
+    ...weatherInWords(status),
     ...status.gateways.map(({ name, prefixes, cps, burst }, i): [string, string] => [
       i === 0 ? 'gateways' : '',
       `${name}: ${cps} calls/s burst ${burst} (${prefixes.join(', ')})`,
@@ -83,7 +90,26 @@ function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: 
       `CPU ${number(host.cpu)} %, memory ${gigabytes(host.memoryUsed)} of ${gigabytes(host.memoryTotal)} GiB`,
     ],
   ]
-  return lines.join('\n').concat('\n', facts(rows), wouldLimit(status), wouldHaveDone(status))
+  return lines
+    .join('\n')
+    .concat('\n', facts(rows), changesOfState(status), wouldLimit(status), wouldHaveDone(status))
+}
+
+/** How requests are read, where that is not the usual way. */
+function samplingInWords({ sensor: { sampling, lowerBounds }, rules }: StatusSnapshot): readonly string[] {
+  const group = `the kernel's log (NFLOG group ${sampling?.group})`
+  const how =
+    sampling?.state === 'loud'
+      ? [
+          `so much arrives that requests are read from ${group}; all ${number(rules.judged.udp)} UDP packets were judged`,
+        ]
+      : []
+  const bounds = lowerBounds === true ? ['not all that comes is seen: the rates say so much or more'] : []
+  const trouble =
+    sampling === undefined || sampling.detail === ''
+      ? []
+      : [`under a flood everything is captured: ${plain(sampling.detail)}`]
+  return [...how, ...bounds, ...trouble]
 }
 
 function onTrial({ trial }: StatusSnapshot): readonly string[] {
@@ -134,6 +160,90 @@ function lanesInWords({ lanes: { proven, answered, returning, ignoring, letGo } 
   const gone = Object.values(letGo).reduce((sum, amount) => sum + amount, 0)
   const lost = gone === 0 ? '' : `; ${number(gone)} let go for lack of room`
   return `${number(proven)} proven, ${number(answered)} answered, ${number(returning)} returning, ${number(ignoring)} ignoring${lost}`
+}
+
+function logInWords(log: StatusSnapshot['logs'][number]): string {
+  const state = log.reason === '' ? log.state : `${log.state}, ${plain(log.reason)}`
+  const doubtful = log.linesDoubtful === 0 ? '' : `, ${number(log.linesDoubtful)} not believed`
+  return `${log.log} ${plain(log.path)}: ${state}; ${count(log.linesRead, 'line')}, ${number(log.linesUnderstood)} understood, ${number(log.linesLetGo)} let go${doubtful}, ${number(log.eventsUsed)} used`
+}
+
+function weatherInWords({ weather }: StatusSnapshot): readonly [string, string][] {
+  const { state, since, why, baseline, capacity, anomalies, policy } = weather
+  const { registerRetry, registerSuspendTime } = policy
+  return [
+    ['weather', `${state} since ${showTime(since)}: ${why}`],
+    ['', `${count(registerRetry, 'failure')} suspend for ${showDuration(registerSuspendTime)}`],
+    ['usual', baselineInWords(baseline)],
+    ...anomalies.map(({ since, sentence }): [string, string] => [
+      '',
+      `unusual since ${showTime(since)}: ${sentence}`,
+    ]),
+    ['capacity', capacityInWords(capacity)],
+  ]
+}
+
+function baselineInWords({
+  state,
+  hours,
+  hoursNeeded,
+  usual,
+  bound,
+}: StatusSnapshot['weather']['baseline']): string {
+  if (state === 'learning' || usual === null)
+    return `not learnt yet (${hours} of ${count(hoursNeeded, 'hour')}); nothing is decided by it`
+  const { registers, share, endpoints, newSources } = usual
+  const succeed = share === null ? '' : `, ${Math.round(share * 100)} % successful`
+  const far = bound === null ? '' : ` (over ${number(bound)} is far more)`
+  return `at this hour ${number(registers ?? 0)} REGISTER/s${far}${succeed}, ${count(Math.round(endpoints ?? 0), 'endpoint')}, ${number(newSources ?? 0)} new sources a minute; from ${count(hours, 'hour')}`
+}
+
+const KNOWN_HOW: Readonly<Record<StatusSnapshot['weather']['capacity']['how'], string>> = {
+  configured: 'configured',
+  measured: 'measured',
+  'at-least': 'or more',
+  unknown: 'not known yet',
+}
+
+function capacityInWords({
+  perSecond,
+  how,
+  why,
+  leftForUnknown,
+}: StatusSnapshot['weather']['capacity']): string {
+  const rate = perSecond === null ? 'not known yet' : `${number(perSecond)} REGISTER/s, ${KNOWN_HOW[how]}`
+  const left = leftForUnknown === null ? '' : ` Unknown sources may send ${number(leftForUnknown)}/s.`
+  return `${rate}: ${why}${left}`
+}
+
+function changesOfState({ weather: { changes } }: StatusSnapshot): string {
+  if (changes.length === 0) return ''
+  const lines = changes.map(
+    ({ time, what, state, why }) => `  ${showTime(time)}  ${plain(what)}: ${plain(state)}: ${plain(why)}`,
+  )
+  return `\nLast changes, newest first:\n${lines.join('\n')}\n`
+}
+
+/** A line for each port that needs a word, and one for those that are seen. */
+function sightInWords({ sight }: StatusSnapshot): [string, string][] {
+  const named = (ports: StatusSnapshot['sight']) => ports.map(({ transport, port }) => `${transport} ${port}`)
+  const lines: string[] = []
+  for (const state of ['sighted', 'quiet'] as const) {
+    const ports = sight.filter((each) => each.state === state)
+    if (ports.length > 0) lines.push(`${state}: ${named(ports).join(', ')}`)
+  }
+  for (const { transport, port, state, since, detail } of sight) {
+    if (state === 'half-sighted' || state === 'blind')
+      lines.push(`${state}: ${transport} ${port} since ${showTime(since)}, ${plain(detail)}`)
+  }
+  return lines.map((line, i) => [i === 0 ? 'sight' : '', line])
+}
+
+function noncesInWords({ nonces }: StatusSnapshot): [string, string][] {
+  return nonces.map(({ server, state, detail }, i) => [
+    i === 0 ? 'nonces' : '',
+    `${plain(server)} ${state}: ${plain(detail)}`,
+  ])
 }
 
 function registrarInWords({ state, accounts, bindings, detail }: StatusSnapshot['registrar']): string {

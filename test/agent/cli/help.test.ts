@@ -39,6 +39,7 @@ test('the commands', () => {
     'off',
     'on',
     'replay',
+    'backtest',
     'config',
     'config check',
     'config init',

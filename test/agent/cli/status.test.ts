@@ -41,6 +41,7 @@ const STATUS: StatusSnapshot = {
     framesLost: 3,
     malformed: 0,
     sourcesTracked: 1,
+    learntBindings: 3,
     detail: '',
   },
   rules: {
@@ -59,13 +60,41 @@ const STATUS: StatusSnapshot = {
     registerPacketsDropped: 99_000,
     wouldHaveDone: [],
   },
+  logs: [],
   strict: {
     state: 'strict',
     since: NOW - 60_000,
     why: 'Unknown sources sent over 2,000 REGISTERs a second for two seconds.',
     order: 'auto',
   },
+  sight: [],
+  nonces: [],
   lanes: { proven: 1_500, answered: 2, returning: 1_400, ignoring: 0, letGo: {} },
+  weather: {
+    state: 'attack',
+    since: NOW - 60_000,
+    why: '1,200 REGISTERs a second (usual at this hour: 40, up to 120), and 2 % of them succeed.',
+    baseline: {
+      state: 'learnt',
+      hours: 300,
+      hoursNeeded: 24,
+      usual: { registers: 40, successes: 19, share: 0.48, endpoints: 1_480, newSources: 2 },
+      bound: 120,
+    },
+    capacity: {
+      perSecond: 4_000,
+      how: 'measured',
+      why: 'Beyond that its answers came late, or not at all.',
+      leftForUnknown: 3_500,
+    },
+    anomalies: [
+      { since: NOW - 50_000, sentence: '1,200 REGISTERs a second; usual at this hour: 40, up to 120.' },
+    ],
+    policy: { registerRetry: 3, registerSuspendTime: 900 },
+    changes: [
+      { time: NOW - 60_000, what: 'weather', state: 'attack', why: 'Far too many\u001b[31m.', figures: {} },
+    ],
+  },
   gateways: [],
   trial: null,
   limits: {
@@ -91,9 +120,18 @@ limits     strict since 2026-01-02 03:03:05: Unknown sources sent over 2,000 REG
            REGISTER 5/s burst 10 a source
            SIP 20/s burst 50 a source, only observed
 lanes      1,500 proven, 2 answered, 1,400 returning, 0 ignoring
+bindings   3 learnt from the softswitch's answers
+weather    attack since 2026-01-02 03:03:05: 1,200 REGISTERs a second (usual at this hour: 40, up to 120), and 2 % of them succeed.
+           3 failures suspend for 15m
+usual      at this hour 40 REGISTER/s (over 120 is far more), 48 % successful, 1,480 endpoints, 2 new sources a minute; from 300 hours
+           unusual since 2026-01-02 03:03:15: 1,200 REGISTERs a second; usual at this hour: 40, up to 120.
+capacity   4,000 REGISTER/s, measured: Beyond that its answers came late, or not at all. Unknown sources may send 3,500/s.
 decisions  1 block, 0 suspensions, 2 allowed
 registrar  off
 host       CPU 12.3 %, memory 1.2 of 4.0 GiB
+
+Last changes, newest first:
+  2026-01-02 03:03:05  weather: attack: Far too many\\u001b[31m.
 `
 
 describe('status', () => {
@@ -102,6 +140,58 @@ describe('status', () => {
     expect(await run(place, ['status'])).toEqual({ code: 0, out: QUIET, err: '' })
     expect((await run(place, ['status'], { colours: true })).out).toBe(
       QUIET.replace('attack', '\u001b[31mattack\u001b[0m'),
+    )
+  })
+
+  test('says what of each port is seen, and what follows from shared nonces', async () => {
+    const port = { transport: 'tcp', since: NOW, detail: 'why' } as const
+    await serve(200, {
+      ...STATUS,
+      sight: [
+        { ...port, transport: 'udp', port: 5060, state: 'sighted' },
+        { ...port, port: 5060, state: 'quiet' },
+        { ...port, port: 5061, state: 'blind', detail: 'its connections are encrypted\u001b[31m' },
+        { ...port, transport: 'udp', port: 5080, state: 'half-sighted' },
+      ],
+      nonces: [
+        { server: '198.51.100.1:5060', state: 'shared', since: NOW, shared: 9, unique: 0, detail: 'mend it' },
+      ],
+    } satisfies StatusSnapshot)
+    const { out } = await run(place, ['status'])
+    expect(out).toMatch(
+      /^sight {6}sighted: udp 5060\n {11}quiet: tcp 5060\n {11}blind: tcp 5061 since [^\n]+, its connections are encrypted[^\u001b\n]*\n {11}half-sighted: udp 5080 since [^\n]+, why$/m,
+    )
+    expect(out).toContain('nonces     198.51.100.1:5060 shared: mend it\n')
+  })
+
+  test('shows each log that is followed', async () => {
+    const counts = {
+      linesRead: 1_200,
+      linesUnderstood: 900,
+      linesLetGo: 2,
+      linesDoubtful: 0,
+      eventsUsed: 800,
+    }
+    await serve(200, {
+      ...STATUS,
+      logs: [
+        { log: 'asterisk', path: '/var/log/asterisk/security', state: 'following', reason: '', ...counts },
+        {
+          log: 'vos3000',
+          path: '/mbx.log',
+          state: 'waiting',
+          reason: 'there is no such file yet',
+          ...counts,
+          linesRead: 1,
+          linesDoubtful: 3,
+        },
+      ],
+    } satisfies StatusSnapshot)
+    const { out } = await run(place, ['status'])
+    expect(out).toContain(
+      `logs       asterisk /var/log/asterisk/security: following; 1,200 lines, 900 understood, 2 let go, 800 used
+           vos3000 /mbx.log: waiting, there is no such file yet; 1 line, 900 understood, 2 let go, 3 not believed, 800 used
+`,
     )
   })
 
@@ -125,6 +215,16 @@ describe('status', () => {
       registrar: { state: 'running', accounts: 1, bindings: 2, detail: 'two phones' },
       strict: { state: 'peace', since: NOW, why: 'The operator ordered the limits of peace.', order: 'off' },
       lanes: { ...STATUS.lanes, letGo: { provenOfAccount: 3, returning: 2 } },
+      weather: {
+        ...STATUS.weather,
+        state: 'peace',
+        why: 'All is well.',
+        baseline: { state: 'learning', hours: 3, hoursNeeded: 24, usual: null, bound: null },
+        capacity: { perSecond: null, how: 'unknown', why: 'Too few were answered.', leftForUnknown: null },
+        anomalies: [],
+        policy: { registerRetry: 6, registerSuspendTime: 180 },
+        changes: [],
+      },
       gateways: [
         { name: 'trunk-a', prefixes: ['192.0.2.0/24', '2001:db8::/48'], cps: 80, burst: 160 },
         { name: 'trunk-b', prefixes: ['198.51.100.7'], cps: 5, burst: 10 },
@@ -143,6 +243,11 @@ describe('status', () => {
       '           REGISTER 5/s burst 10 a source',
       '           SIP 20/s burst 50 a source, only observed',
       'lanes      1,500 proven, 2 answered, 1,400 returning, 0 ignoring; 5 let go for lack of room',
+      "bindings   3 learnt from the softswitch's answers",
+      'weather    peace since 2026-01-02 03:03:05: All is well.',
+      '           6 failures suspend for 3m',
+      'usual      not learnt yet (3 of 24 hours); nothing is decided by it',
+      'capacity   not known yet: Too few were answered.',
       'gateways   trunk-a: 80 calls/s burst 160 (192.0.2.0/24, 2001:db8::/48)',
       '           trunk-b: 5 calls/s burst 10 (198.51.100.7)',
       'decisions  1 block, 0 suspensions, 2 allowed',
@@ -233,9 +338,12 @@ const STORY: SourceStory = {
   accounts: ['1001', '1002'],
   userAgents: ['friendly-scanner\u001b[2J'],
   decisions: [DECISION],
+  aggregator: true,
+  accountsBehind: 40,
   verdicts: [
     {
       time: NOW - 1_000,
+      name: 'register-flood',
       action: 'block',
       scope: 'register',
       grade: 'packet',
@@ -258,6 +366,7 @@ seen         first 2026-01-02 03:03:05, last 2026-01-02 03:04:05
 REGISTERs    1,200 (120 in the flood window)
 answers      1,100 challenges, 0 successes, 3 failures
 accounts     1001, 1002
+behind it    40 accounts registered within a day, brought by an SBC or proxy: never punished as an address
 user agents  friendly-scanner\\u001b[2J
 
 Standing decisions:
@@ -265,7 +374,7 @@ Standing decisions:
       registers=100 userAgent=friendly-scanner\\u0007
 
 Verdicts, newest first:
-  2026-01-02 03:04:04  block, scope register, grade packet: 100 REGISTERs in 10 s, none led to a success
+  2026-01-02 03:04:04  register-flood: block, scope register, grade packet: 100 REGISTERs in 10 s, none led to a success
       registers=100 proven=false
 
 Past decisions:

@@ -33,6 +33,8 @@ const DEFAULTS: Config = {
     responses: 'asked',
   },
   limits: {
+    capacity: 'auto',
+    follow: { total: false, strict: false },
     register: { perSecond: 5, burst: 10 },
     prefix: { perSecond: 100, burst: 200 },
     total: { perSecond: 2_000, burst: 4_000 },
@@ -58,11 +60,18 @@ const DEFAULTS: Config = {
     registerRetry: 6,
     registerSuspend: true,
     registerSuspendTime: 180,
+    attack: { registerRetry: 3, registerSuspendTime: 900 },
     flood: { registers: 100, within: 10, for: 600 },
     block: { failures: 20, within: 600, for: 3600 },
+    slowGuessing: { failures: 60, within: 86_400, for: 14_400 },
+    scan: { accounts: 10, within: 600, for: 600 },
+    malformed: { registers: 10, within: 60, for: 600 },
+    accountGuessed: { sources: 10, within: 86_400 },
   },
   allow: [],
-  sensor: { engine: 'auto' },
+  sensor: { engine: 'auto', nflog: 'auto' },
+  evidence: { asterisk: null, freeswitch: null, vos3000: null },
+  history: { days: 7 },
   dashboard: {
     enabled: true,
     listen: { host: '127.0.0.1' as Config['dashboard']['listen']['host'], port: 8560 },
@@ -86,6 +95,19 @@ describe('what is accepted', () => {
   test('the defaults', () => {
     expect(readConfig(ETH0, { file: 'F' })).toEqual({ kind: 'ok', config: DEFAULTS, warnings: [] })
     expect(defaultConfig().policy).toEqual(DEFAULTS.policy)
+  })
+
+  test('limits that follow the capacity begin at their defaults', () => {
+    const text = `${ETH0}limits: { capacity: 800, total: { perSecond: auto }, strict: { total: { perSecond: auto, burst: 700 } } }\n`
+    const reading = readConfig(text, { file: 'F' })
+    if (reading.kind === 'refused') throw new Error(JSON.stringify(reading.problems))
+    const { capacity, follow, total, strict } = reading.config.limits
+    expect({ capacity, follow, total, strict: strict.total }).toEqual({
+      capacity: 800,
+      follow: { total: true, strict: true },
+      total: { perSecond: 2_000, burst: 4_000 },
+      strict: { perSecond: 1_500, burst: 700 },
+    })
   })
 
   test('the file that an installation starts with holds every default', () => {
@@ -215,7 +237,7 @@ const NAME = 'expected the name of a network interface (at most 15 of A-Z a-z 0-
 const INTERFACES = 'expected a list of the network interfaces that SIP arrives on, for example [eth0]'
 const ENDPOINT = "expected an address and a port in quotes, for example '127.0.0.1:8560' or '[::1]:8560'"
 const TOP =
-  'expected a mapping with the keys mode, protect, limits, gateways, kernel, policy, allow, sensor, dashboard, registrar, control and data'
+  'expected a mapping with the keys mode, protect, limits, gateways, kernel, policy, allow, sensor, evidence, history, dashboard, registrar, control and data'
 
 describe('what is refused, with the whole message', () => {
   test.each([
@@ -291,18 +313,18 @@ describe('what is refused, with the whole message', () => {
     },
     {
       text: `${ETH0}sensor: { driver: x }\n`,
-      says: ['F:2:11: sensor: unknown key `driver`; expected one of engine'],
+      says: ['F:2:11: sensor: unknown key `driver`; expected one of engine or nflog'],
     },
     {
       text: `${ETH0}"__proto__": { mode: observe }\n`,
       says: [
-        'F:2:1: unknown key `__proto__`; expected one of mode, protect, limits, gateways, kernel, policy, allow, sensor, dashboard, registrar, control or data',
+        'F:2:1: unknown key `__proto__`; expected one of mode, protect, limits, gateways, kernel, policy, allow, sensor, evidence, history, dashboard, registrar, control or data',
       ],
     },
     {
       text: `${ETH0}"a\\e[31m": 1\n`,
       says: [
-        'F:2:1: unknown key `a\\u001b[31m`; expected one of mode, protect, limits, gateways, kernel, policy, allow, sensor, dashboard, registrar, control or data',
+        'F:2:1: unknown key `a\\u001b[31m`; expected one of mode, protect, limits, gateways, kernel, policy, allow, sensor, evidence, history, dashboard, registrar, control or data',
       ],
     },
     // Values.
@@ -366,13 +388,13 @@ describe('what is refused, with the whole message', () => {
     {
       text: `${ETH0}limits: 5\n`,
       says: [
-        'F:2:9: limits: found 5; expected a mapping with the keys register, prefix, total, strict, proven, answered, returning, ignoring, sip, ceiling, rest and connections',
+        'F:2:9: limits: found 5; expected a mapping with the keys capacity, register, prefix, total, strict, proven, answered, returning, ignoring, sip, ceiling, rest and connections',
       ],
     },
     {
       text: `${ETH0}limits: { total: { perSecond: 1000001 }, strict: { when: on, port: { perSecond: 1 } } }\n`,
       says: [
-        'F:2:31: limits.total.perSecond: found 1000001; expected a whole number from 1 to 1000000',
+        'F:2:31: limits.total.perSecond: found 1000001; expected auto or a whole number from 1 to 1000000',
         'F:2:58: limits.strict.when: found "on"; expected auto, always or never',
         'F:2:70: limits.strict.port: unknown key `perSecond`; expected one of perMinute or burst',
       ],
@@ -380,7 +402,7 @@ describe('what is refused, with the whole message', () => {
     {
       text: `${ETH0}limits: { perMinute: 6, connections: { most: 0 } }\n`,
       says: [
-        'F:2:11: limits: unknown key `perMinute`; expected one of register, prefix, total, strict, proven, answered, returning, ignoring, sip, ceiling, rest or connections',
+        'F:2:11: limits: unknown key `perMinute`; expected one of capacity, register, prefix, total, strict, proven, answered, returning, ignoring, sip, ceiling, rest or connections',
         'F:2:46: limits.connections.most: found 0; expected auto, none or a whole number from 1 to 100000',
       ],
     },
@@ -682,6 +704,30 @@ describe('a file', () => {
     } finally {
       if (root) process.seteuid?.(0)
     }
+  })
+
+  test('names logs: one that cannot be read is a warning', () => {
+    const log = join(folder, 'security')
+    writeFileSync(log, '')
+    const file = join(folder, 'logs.yaml')
+    writeFileSync(
+      file,
+      `${ETH0}evidence:\n  asterisk: ${log}\n  freeswitch: ${folder}\n  vos3000: /nonexistent/mbx.log\n`,
+    )
+    const reading = readConfigFile(file)
+    if (reading.kind === 'refused') throw new Error('it was refused')
+    expect(reading.config.evidence).toEqual({
+      asterisk: log,
+      freeswitch: folder,
+      vos3000: '/nonexistent/mbx.log',
+    })
+    expect(reading.warnings.map(showProblem)).toEqual([
+      `${file}:4:15: evidence.freeswitch: ${folder} is not a regular file; nothing is learnt from it until then`,
+      `${file}:5:12: evidence.vos3000: /nonexistent/mbx.log is not there yet; nothing is learnt from it until then`,
+    ])
+    expect(said(`${ETH0}evidence: { asterisk: security }\n`)).toEqual([
+      'F:2:23: evidence.asterisk: found "security"; expected an absolute path, for example /var/lib/ringfence',
+    ])
   })
 
   test('that is fine is loaded', () => {

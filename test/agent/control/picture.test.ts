@@ -1,11 +1,27 @@
 import { expect, it } from 'vitest'
 import { Picture } from '../../../agent/control/picture.ts'
+import type { WeatherName } from '../../../agent/decide/weather.ts'
 import type { SensorSummary } from '../../../agent/sensor/messages.ts'
 
 const NOW = 1_800_000_000_000
-const WELL = { mode: 'enforce' as const, off: false, faults: [], blocks: 0, suspensions: 0 }
+const WELL = {
+  mode: 'enforce' as const,
+  off: false,
+  faults: [],
+  weather: { state: 'peace' as WeatherName, why: '' },
+  blocks: 0,
+  suspensions: 0,
+}
 
-function pictureOf({ registers, attack }: { registers: number; attack: boolean }): Picture {
+function pictureOf({
+  registers,
+  attack,
+  unseen = 0,
+}: {
+  registers: number
+  attack: boolean
+  unseen?: number
+}): Picture {
   const picture = new Picture()
   const summary: Partial<SensorSummary> = {
     time: NOW,
@@ -14,6 +30,7 @@ function pictureOf({ registers, attack }: { registers: number; attack: boolean }
     sipMessages: 0,
     successes: 0,
     failures: 0,
+    unseenRegisters: unseen * 2,
   }
   picture.summarised(summary as SensorSummary, 5)
   if (attack) {
@@ -31,6 +48,22 @@ it.each([
     parts: { blocks: 4, suspensions: 1 },
     state: 'attack',
     says: 'Under attack: 3,100 REGISTERs a second, the kernel drops 3,000 packets a second, 4 blocked, 1 suspended.',
+  },
+  {
+    attack: false,
+    registers: 90,
+    parts: { weather: { state: 'attack' as const, why: 'Few succeed.' } },
+    state: 'attack',
+    says: 'Under attack: 90 REGISTERs a second, the kernel drops 0 packets a second, 0 blocked.',
+  },
+  {
+    attack: true,
+    registers: 9_000,
+    parts: {
+      weather: { state: 'recovery' as const, why: '812 known accounts registered within half a minute.' },
+    },
+    state: 'recovery',
+    says: 'Recovering: 812 known accounts registered within half a minute. 9,000 REGISTERs a second, 0 blocked.',
   },
   {
     attack: false,
@@ -86,4 +119,9 @@ it.each([
 it('calls it an attack until half a minute after the last heavy drops', () => {
   const picture = pictureOf({ registers: 1, attack: true })
   expect([29_999, 30_000].map((later) => picture.underAttack(NOW + later))).toEqual([true, false])
+})
+
+it('does not take REGISTERs for unsuccessful whose answers are not seen', () => {
+  const picture = pictureOf({ registers: 5_000, unseen: 4_900, attack: false })
+  expect(picture.state(NOW, WELL).state).toBe('peace')
 })

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { tellStory } from '../../../agent/control/source-story.ts'
 import { address, desired, prefix } from '../../rules/desired.ts'
 
+const POLICY = { registerRetry: 6, registerSuspend: true, registerSuspendTime: 180 }
 const OVER = [
   { source: prefix('203.0.113.7/32'), packets: 12, bytes: 900 },
   { source: prefix('2001:db8::/64'), packets: 3, bytes: 90 },
@@ -19,10 +20,11 @@ it.each<{ of: string; enforced?: true; notice?: string; over: unknown }>([
   async ({ of, enforced = false, notice = null, over }) => {
     const story = await tellStory(address(of), {
       clock: () => 1_800_000_000_000,
-      decisions: { about: () => [], isAllowed: () => false } as never,
+      config: () => ({ policy: POLICY }) as never,
+      decisions: { about: () => [], isAllowed: () => false, configuredAllow: [] } as never,
       desired: () => desired({}),
       explainSource: async () => null,
-      journal: { decisionsOf: () => [], verdictsOf: () => [] } as never,
+      journal: { decisionsOf: () => [], verdictsOf: () => [], provenAt: () => [] } as never,
       drops: undefined,
       overSipLimit: OVER,
       sipEnforced: () => enforced,

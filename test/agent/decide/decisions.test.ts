@@ -112,6 +112,7 @@ describe('a verdict', () => {
 
   it.each<[string, Partial<Verdict>, string]>([
     ['that only informs', { action: 'limit' }, 'informs-only'],
+    ['that is an alert', { action: 'alert', name: 'hijack', grade: 'account' }, 'informs-only'],
     ['against somebody on the allowlist', { address: '198.51.100.9' as Address }, 'allowed'],
     ['against this host', { address: '192.0.2.1' as Address }, 'own-address'],
     ['against a port of this host', { address: '192.0.2.1' as Address, port: 5060 }, 'own-address'],

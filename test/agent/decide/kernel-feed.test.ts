@@ -30,7 +30,16 @@ function memory(): Journal {
   return journal
 }
 
-function stage({ journal = memory(), config = configOf() } = {}) {
+function stage({
+  journal = memory(),
+  config = configOf(),
+  left,
+}: {
+  journal?: Journal
+  config?: Config
+  left?: () => number
+} = {}) {
+  const returned: string[] = []
   const states: { at: number; state: DesiredState }[] = []
   const attacks: AttackState[] = []
   const held = { config }
@@ -51,10 +60,12 @@ function stage({ journal = memory(), config = configOf() } = {}) {
     decisions,
     hand: (state) => states.push({ at: Date.now(), state }),
     onAttack: (attack) => attacks.push(attack),
+    onReturned: (account) => returned.push(account),
+    ...(left ? { leftForUnknown: left } : {}),
     keep: (write) => write(),
   })
   ends.push(() => feed.close())
-  return { feed, decisions, journal, states, attacks, held, latest: () => states.at(-1)!.state }
+  return { feed, decisions, journal, states, attacks, returned, held, latest: () => states.at(-1)!.state }
 }
 
 const port = (number: number) => ({ address: '203.0.113.7' as Address, port: number })
@@ -227,6 +238,41 @@ describe('the feed of the kernel', () => {
     second.feed.reconfigured()
     expect(second.latest().strictUntil).not.toBeNull()
     expect(second.feed.strict().order).toBe('auto')
+  })
+
+  it('has the limits of all strangers follow the capacity, where the file says auto', () => {
+    let left = 800
+    const auto = 'limits: { total: { perSecond: auto }, strict: { total: { perSecond: auto } } }'
+    const { feed, states, attacks, latest, held } = stage({ config: configOf(auto), left: () => left })
+    feed.start()
+    expect(latest().limits.unknown.total).toEqual({ perSecond: 800, burst: 1_600 })
+    expect(latest().limits.strict.total).toEqual({ perSecond: 600, burst: 600 })
+    left = 300
+    feed.metered()
+    expect(latest().limits.unknown.total).toEqual({ perSecond: 300, burst: 600 })
+    const { limits } = latest()
+    vi.advanceTimersByTime(100)
+    feed.desire('now')
+    expect(latest().limits).toBe(limits)
+    // What strangers may send is also what an attack is measured by.
+    for (let i = 0; i < 3; i++) {
+      vi.advanceTimersByTime(1_000)
+      feed.summarised({ registers: 400, seconds: 1 })
+    }
+    expect(attacks.map(({ state }) => state)).toEqual(['strict'])
+    held.config = configOf()
+    feed.reconfigured()
+    expect(latest().limits.unknown.total).toEqual({ perSecond: 2_000, burst: 4_000 })
+    expect(states.length).toBeGreaterThan(3)
+  })
+
+  it('says which accounts come back to a source that registered before', () => {
+    const { feed, returned } = stage()
+    feed.start()
+    feed.take({ evidence: [registered(1)], dropped: 0 })
+    expect(returned).toEqual([])
+    feed.take({ evidence: [registered(1), registered(2), answered(3)], dropped: 0 })
+    expect(returned).toEqual(['1@example.com', '2@example.com'])
   })
 
   it('says what another configuration would ask for, and does not ask for it', () => {

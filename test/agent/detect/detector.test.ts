@@ -55,6 +55,9 @@ function stage(policy: Partial<DetectionPolicy> = {}) {
         withCredentials: false,
         answersItsChallenge: false,
         grantedExpires: 0,
+        answeredIn: 1,
+        userAgent: '',
+        bindings: [],
         ...rest,
       })
     },
@@ -87,6 +90,17 @@ describe('the REGISTER flood', () => {
     expect(actions()).toEqual([{ ...FLOOD_BLOCK, address: '203.0.113.7' }])
     expect(verdicts[0]!.reason).toBe('100 REGISTERs in 10s, none led to a success (threshold 100)')
     expect(verdicts[0]!.duration).toBe(600)
+  })
+
+  it('that pauses for a second each ten is not given its grace anew: one quiet second is no peace', () => {
+    const { register, exchange, actions } = stage()
+    for (let i = 0; i < 600; i++) {
+      // Ten a second for nine seconds and a half of ten, a new account each, answered and never answering.
+      const time = START + i * 95 + Math.floor(i / 100) * 500
+      register(source('203.0.113.7'), time, { account: `user${i % 90}@example.com` })
+      exchange(source('203.0.113.7'), time + 1, { outcome: 'challenge' })
+    }
+    expect(actions()[0]).toEqual({ ...FLOOD_BLOCK, address: '203.0.113.7' })
   })
 
   it('under the threshold goes on for ever without a verdict', () => {
@@ -347,6 +361,9 @@ describe('failed registrations', () => {
         withCredentials: true,
         answersItsChallenge: false,
         grantedExpires: 0,
+        answeredIn: 1,
+        userAgent: '',
+        bindings: [],
       })
     for (let i = 0; i < 6; i++) fail(5060)
     expect(verdicts).toEqual([])
@@ -405,6 +422,9 @@ describe('what is kept of sources', () => {
       withCredentials: true,
       answersItsChallenge: true,
       grantedExpires: 3600,
+      answeredIn: 1,
+      userAgent: '',
+      bindings: [],
     })
     for (let i = 0; i < 10_000; i++) feed(`10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`, START + i)
     expect(detector.sources.size).toBeLessThanOrEqual(200)

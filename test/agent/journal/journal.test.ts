@@ -162,6 +162,13 @@ test('verdicts are kept within their bound, the newest of a source first', () =>
   expect(journal.tidy(NOW + 2 * DAY)).toEqual({ removed: 1_500 })
 })
 
+test('a verdict is kept with the name of its rule, an alert like the others', () => {
+  const journal = open()
+  const alert = verdict('192.0.2.7', { name: 'account-guessed', action: 'alert', port: null })
+  journal.recordVerdict(alert)
+  expect(journal.verdictsOf(prefix('192.0.2.7'), { limit: 1 })).toEqual([alert])
+})
+
 test('a verdict that comes alone is on the disk at once, those of a burst after a flush', () => {
   const journal = open()
   const onDisk = () => {
@@ -312,7 +319,9 @@ describe('lanes', () => {
     before.rememberSuccess(prefix('192.0.2.7'), { at: NOW, until: NOW + 100 })
     before.close()
     const database = new Sqlite(file)
-    database.exec('DROP TABLE proven; DROP TABLE returning_sources; PRAGMA user_version = 1')
+    database.exec(
+      'DROP TABLE proven; DROP TABLE returning_sources; DROP TABLE baseline; DROP TABLE weather; PRAGMA user_version = 1',
+    )
     database.close()
     const journal = open()
     expect(journal.returningEntries(0)).toEqual([{ source: '192.0.2.7/32', at: NOW, accounts: 1 }])
@@ -381,7 +390,7 @@ describe('a broken world', () => {
   })
 
   test('a full journal throws a typed error, still answers, and takes entries again once there is room', () => {
-    const journal = open({ fileBytes: 300_000, verdicts: { rows: 10, age: DAY } })
+    const journal = open({ fileBytes: 400_000, verdicts: { rows: 10, age: DAY } })
     const fill = () => {
       for (;;) journal.recordVerdict(verdict('192.0.2.7', { reason: 'x'.repeat(900) }))
     }

@@ -1,8 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import type { Frame } from '../../../agent/capture/frame.ts'
 import type { Observation } from '../../../agent/observe/observation.ts'
+import { Sight } from '../../../agent/observe/sight.ts'
 import { Pipeline } from '../../../agent/sensor/pipeline.ts'
-import { ethernet, extension, fragments, ipv4, ipv6, type Layer, tcp, tunnelled, udp } from '../../packets.ts'
+import {
+  ethernet,
+  extension,
+  fragments,
+  ipv4,
+  ipv6,
+  type Layer,
+  tcp,
+  tunnelled,
+  udp,
+  vlan,
+} from '../../packets.ts'
 
 const REGISTER =
   'REGISTER sip:r SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1\r\nTo: <sip:1@r>\r\nCall-ID: a\r\nCSeq: 1 REGISTER\r\n\r\n'
@@ -93,5 +105,132 @@ describe('a live pipeline', () => {
     const outbound = ipv4({ source: SERVER, destination: CUSTOMER }, udp({ sourcePort: 5060 }, REGISTER))
     const elsewhere = ipv4({ source: CUSTOMER, destination: '192.0.2.1' }, udp({}, REGISTER))
     expect(observe([outbound, elsewhere], true)).toEqual([])
+  })
+})
+
+describe('a port that cannot be read', () => {
+  const there = { source: CUSTOMER, destination: SERVER }
+  const back = { source: SERVER, destination: CUSTOMER }
+  const ports = { sourcePort: 40_000, destinationPort: 5061 }
+  const answering = { sourcePort: 5061, destinationPort: 40_000 }
+  const CLIENT_HELLO = Buffer.from('16030102000100', 'hex')
+  const SERVER_HELLO = Buffer.from('160303007a0200', 'hex')
+  const UPGRADE =
+    'GET / HTTP/1.1\r\nHost: r\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: sip\r\n\r\n'
+  const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n\r\n'
+  const PAGE = 'HTTP/1.1 200 OK\r\nUpgrade: websocket\r\n\r\n'
+
+  function sightOf(layers: Layer[]) {
+    const sight = new Sight({ watched: { udp: [], tcp: [5061] } })
+    const pipeline = new Pipeline({
+      ports: { udp: new Set(), tcp: new Set([5061]) },
+      isProtected: (address) => address === SERVER,
+      exchanges: { sight },
+      onObservation: () => {},
+    })
+    layers.forEach((layer, i) => {
+      const bytes = ethernet(layer)
+      pipeline.take({ time: 1_700_000_000_000 + i, linkType: 1, bytes, originalLength: bytes.length })
+    })
+    return sight.list()[0]
+  }
+
+  it.each<[string, string | Buffer, string | Buffer, RegExp]>([
+    ['TLS', CLIENT_HELLO, SERVER_HELLO, /encrypted \(TLS\)/],
+    ['a WebSocket', UPGRADE, SWITCHING, /WebSockets/],
+    [
+      'TLS that was joined in its midst',
+      Buffer.from('170303', 'hex'),
+      Buffer.from('1703030021aa', 'hex'),
+      /TLS/,
+    ],
+  ])('is blind by %s that the softswitch speaks', (_, asked, answered, detail) => {
+    const seen = sightOf([ipv4(there, tcp(ports, asked)), ipv4(back, tcp(answering, answered))])
+    expect(seen).toMatchObject({ state: 'blind', detail: expect.stringMatching(detail) })
+  })
+
+  it.each<[string, Layer[]]>([
+    ['a handshake that nobody answers', [ipv4(there, tcp(ports, CLIENT_HELLO))]],
+    ['an upgrade that is not granted', [ipv4(there, tcp(ports, UPGRADE)), ipv4(back, tcp(answering, PAGE))]],
+    [
+      'TLS of the softswitch as a client',
+      [ipv4(back, tcp({ sourcePort: 33_000, destinationPort: 5061 }, CLIENT_HELLO))],
+    ],
+    ['what only resembles TLS', [ipv4(back, tcp(answering, Buffer.from('160901', 'hex')))]],
+  ])('is not blind by %s', (_, layers) => {
+    expect(sightOf(layers)).toMatchObject({ state: 'quiet' })
+  })
+
+  it('is sighted by SIP in clear over TCP', () => {
+    const answered = ANSWER.replace('\r\n\r\n', '\r\nContent-Length: 0\r\n\r\n')
+    const asked = REGISTER.replace('\r\n\r\n', '\r\nContent-Length: 0\r\n\r\n')
+    const seen = sightOf([ipv4(there, tcp(ports, asked)), ipv4(back, tcp(answering, answered))])
+    expect(seen).toMatchObject({ state: 'sighted' })
+  })
+})
+
+describe('a frame that two captures of one host show', () => {
+  /** Each frame with the capture that shows it, and when. */
+  function kinds(frames: readonly (readonly [layer: Layer, capture: number, at: number])[]) {
+    const seen: Observation['kind'][] = []
+    const pipeline = new Pipeline({
+      ports: { udp: new Set([5060]), tcp: new Set([5060]) },
+      isProtected: (address) => address === SERVER,
+      duplicatesSeed: 12_345,
+      onObservation: ({ kind }) => seen.push(kind),
+    })
+    for (const [layer, capture, at] of frames) {
+      const bytes = ethernet(layer)
+      pipeline.take({
+        time: 1_700_000_000_000 + at,
+        linkType: 1,
+        bytes,
+        originalLength: bytes.length,
+        capture,
+      })
+    }
+    return { seen, duplicates: pipeline.duplicates?.found }
+  }
+
+  it('counts once, in whatever order and wrapping they come', () => {
+    // A bond and its member, then a VLAN and its parent; captures hand their frames over in blocks.
+    const frames = [
+      [request, 0, 0],
+      [answer, 0, 1],
+      [vlan(100, request), 1, 0.02],
+      [answer, 1, 1.01],
+      [answer, 2, 0.99],
+    ] as const
+    expect(kinds(frames)).toEqual({ seen: ['register', 'sip', 'exchange'], duplicates: 3 })
+  })
+
+  it('is told from a phone that repeats itself, and from another packet', () => {
+    const other = ipv4(
+      { source: CUSTOMER, destination: SERVER },
+      udp({ sourcePort: 5062 }, REGISTER.replace('z9hG4bK1', 'z9hG4bK2')),
+    )
+    const frames = [
+      [request, 0, 0],
+      [other, 1, 0.1],
+      [request, 0, 0.2],
+      [request, 1, 500],
+    ] as const
+    expect(kinds(frames)).toEqual({ seen: Array(4).fill('register'), duplicates: 0 })
+  })
+
+  it('is remembered among as many as a block of a capture holds', () => {
+    const frames: [Layer, number, number][] = []
+    const flood = Array.from({ length: 4_000 }, (_, i) =>
+      ipv4(
+        { source: `10.1.${i >> 8}.${i & 255}`, destination: SERVER },
+        udp({ sourcePort: 5062 }, `${REGISTER}${i}`),
+      ),
+    )
+    for (const capture of [0, 1])
+      for (const [i, layer] of flood.entries()) frames.push([layer, capture, i / 1_000])
+    const { duplicates } = kinds(frames)
+    // Two that fall on one place of the table count twice; that is the price of its bound.
+    expect(duplicates).toBeGreaterThan(3_000)
+    expect(duplicates).toBeLessThanOrEqual(4_000)
   })
 })

@@ -1,0 +1,192 @@
+import { BoundedMap } from '../../registrar/bounded-map.ts'
+import { type Prefix, showSource, sourcePrefixOf } from '../../registrar/net/address.ts'
+import { type EpochMilliseconds, type Milliseconds, showDuration } from '../../registrar/net/time.ts'
+import type { FailureGrade } from '../../registrar/policy.ts'
+import type { ExchangeEnded } from '../observe/observation.ts'
+import { type FailingSource, OFFICE } from './failures.ts'
+import { RecentNames, sayNames } from './recent-names.ts'
+import { NEVER } from './source-table.ts'
+import { DEFAULT_SLOW_GUESSING, type DetectionPolicy, type Verdict } from './verdict.ts'
+
+const MOST_SOURCES = 16_384
+/** A phone with a wrong password fails on its one account for days, and an ATA on two. */
+const FEWEST_ACCOUNTS = 3
+/** Who fails only on accounts that others guess at too needs so many times fewer failures. */
+const SOONER = 3
+/** A success counts as a guess that came true after so many failures, over several accounts or for one alone. */
+const GUESSES = { overSeveral: 6, ofOne: 12 } as const
+const LONGEST_NAME = 128
+/** Without a failure for so long, a success is a success: an admin mended the phone's password. */
+const SUSPECT_FOR: Milliseconds = 3_600_000
+
+interface Guesser {
+  readonly path: RecentNames
+  /** The addresses and ports that those came from. */
+  readonly ports: RecentNames
+  /** Failures that anybody could have forged, over nonces that were sent to the port all the same. */
+  readonly packet: RecentNames
+  /** Those of the accounts that many sources fail on. */
+  readonly guessed: RecentNames
+  lastFailure: EpochMilliseconds
+  rightSaidAt: EpochMilliseconds
+  saidAt: EpochMilliseconds
+}
+
+/**
+ * Failures of one source over hours: who stays under the retry limit and the lockout (one try each half minute)
+ * still fails on several accounts and never succeeds.
+ */
+export class SlowGuessing {
+  readonly #sources: BoundedMap<Prefix, Guesser>
+  #threshold: NonNullable<DetectionPolicy['slowGuessing']>
+
+  constructor(policy: DetectionPolicy, { capacity = Number.POSITIVE_INFINITY }: { capacity?: number } = {}) {
+    this.#sources = new BoundedMap({ capacity: Math.min(capacity, MOST_SOURCES) })
+    this.#threshold = policy.slowGuessing ?? DEFAULT_SLOW_GUESSING
+  }
+
+  configure(policy: DetectionPolicy): void {
+    this.#threshold = policy.slowGuessing ?? DEFAULT_SLOW_GUESSING
+  }
+
+  get size(): number {
+    return this.#sources.size
+  }
+
+  /**
+   * `goodAccounts`: those that registered from there within the last hour. `isGuessed`: many sources fail on this
+   * account.
+   */
+  failed(
+    ended: ExchangeEnded,
+    grade: FailureGrade,
+    about: FailingSource & { readonly goodAccounts: number; readonly isGuessed: boolean },
+  ): Verdict | undefined {
+    const { account, time } = ended
+    const guesser = this.#note(ended)
+    guesser[grade].add(account, time)
+    if (grade === 'path') guesser.ports.add(showSource(ended.source), time)
+    if (about.isGuessed) guesser.guessed.add(account, time)
+    const { failures: threshold, within } = this.#threshold
+    const never = about.stranger && about.goodAccounts === 0
+    const enough =
+      never && guesser.guessed.names(time) >= FEWEST_ACCOUNTS ? Math.ceil(threshold / SOONER) : threshold
+    const isPath = guesser.path.events(time) >= enough && guesser.path.names(time) >= FEWEST_ACCOUNTS
+    const tries = isPath ? guesser.path : guesser.packet
+    if (tries.events(time) < enough || tries.names(time) < FEWEST_ACCOUNTS) return undefined
+    const measure = measureFor(about, { isPath, accounts: tries.names(time) })
+    // What only informs is said once a span, what is done again when it has run out.
+    const pause = measure.action === 'limit' ? within * 500 : this.#threshold.for * 1000
+    if (time - guesser.saidAt < pause) return undefined
+    guesser.saidAt = time
+    const failures = tries.events(time)
+    return {
+      time,
+      name: 'slow-guessing',
+      address: ended.source.address,
+      port: null,
+      action: measure.action,
+      scope: measure.scope,
+      grade: isPath ? 'path' : 'packet',
+      reason:
+        `${failures} failed registrations over ${sayNames(tries.names(time))} accounts within ${showDuration(within)}, ` +
+        `under every faster limit${measure.why}`,
+      evidence: {
+        failures,
+        accounts: tries.names(time),
+        goodAccounts: about.goodAccounts,
+        liveBinding: about.liveBinding,
+        accountsGuessedByOthers: guesser.guessed.names(time),
+      },
+      duration: this.#threshold.for,
+    }
+  }
+
+  /**
+   * What the failures before it say of a success of a source that never had one. It is a guess only where they were
+   * the source's own (grade path): what others forged takes nothing from a new customer, though it is told. And only
+   * where this very account or port failed: the good phones of a new office beside a bad one are no guessers.
+   */
+  guessesBefore(
+    prefix: Prefix,
+    { account, source, time }: ExchangeEnded,
+  ): { readonly isGuess: boolean; readonly verdict?: Verdict } {
+    const guesser = this.#sources.get(prefix)
+    if (!guesser || time - guesser.lastFailure > SUSPECT_FOR) return { isGuess: false }
+    const tries = isGuessing(guesser.path, account, time) ? guesser.path : guesser.packet
+    if (!isGuessing(tries, account, time)) return { isGuess: false }
+    const hasFailed = tries.has(account, time) || guesser.ports.has(showSource(source), time)
+    const isGuess = tries === guesser.path && hasFailed
+    if (time - guesser.rightSaidAt < SUSPECT_FOR) return { isGuess }
+    guesser.rightSaidAt = time
+    const failures = tries.events(time)
+    const accounts = tries.names(time)
+    const verdict: Verdict = {
+      time,
+      name: 'guessed-right',
+      address: source.address,
+      port: source.port,
+      action: 'alert',
+      scope: 'register',
+      grade: isGuess ? 'account' : 'packet',
+      reason:
+        `${account.slice(0, LONGEST_NAME)} registered after ${failures} failures over ${sayNames(accounts)} ` +
+        `account${accounts === 1 ? '' : 's'} from an address that never registered before: change its password, unless ` +
+        'its owner had only mistyped it',
+      evidence: { account: account.slice(0, LONGEST_NAME), failures, accounts, proven: !isGuess },
+      duration: SUSPECT_FOR / 1000,
+    }
+    return { isGuess, verdict }
+  }
+
+  pardon(prefix: Prefix): void {
+    this.#sources.delete(prefix)
+  }
+
+  #note({ source, time }: ExchangeEnded): Guesser {
+    const prefix = sourcePrefixOf(source.address)
+    const { within } = this.#threshold
+    const guesser = this.#sources.get(prefix) ?? {
+      path: new RecentNames(within),
+      ports: new RecentNames(within),
+      packet: new RecentNames(within),
+      guessed: new RecentNames(within),
+      lastFailure: time,
+      rightSaidAt: NEVER,
+      saidAt: NEVER,
+    }
+    guesser.lastFailure = time
+    this.#sources.set(prefix, guesser)
+    return guesser
+  }
+}
+
+/** Several accounts, whichever of them came true; or one alone, and that one. */
+function isGuessing(tries: RecentNames, account: string, now: EpochMilliseconds): boolean {
+  if (tries.names(now) >= FEWEST_ACCOUNTS) return tries.events(now) >= GUESSES.overSeveral
+  return tries.events(now) >= GUESSES.ofOne && tries.has(account, now)
+}
+
+/** The harder the measure, the more is proven and the fewer good phones are behind the address. */
+function measureFor(
+  { liveBinding, restored, stranger, goodAccounts: good }: FailingSource & { readonly goodAccounts: number },
+  { isPath, accounts }: { isPath: boolean; accounts: number },
+): Pick<Verdict, 'action' | 'scope'> & { readonly why: string } {
+  const informs = (why: string) => ({ action: 'limit', scope: 'register', why: `: ${why}` }) as const
+  if (good >= OFFICE || (good >= 2 && good >= accounts) || (restored > 0 && good === 0 && liveBinding)) {
+    return informs(
+      `look for a guesser among the phones of this address, ${good} accounts are registered here`,
+    )
+  }
+  if (!isPath) {
+    if (good > 0 || liveBinding || !stranger) {
+      return informs('the softswitch gives everybody the same nonces, so nobody knows who it was')
+    }
+    return { action: 'suspend', scope: 'register', why: '' }
+  }
+  if (good > 0 || liveBinding) {
+    const why = '; registered ports of this address stay served, the others are suspended'
+    return { action: 'suspend', scope: 'register', why }
+  }
+  return { action: 'block', scope: 'sip', why: ', none led to a success' }
+}

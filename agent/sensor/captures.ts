@@ -1,0 +1,446 @@
+import type { Milliseconds } from '../../registrar/net/time.ts'
+import type { Frame } from '../capture/frame.ts'
+import { canLeaveRequests, type KernelStatistics, LiveCapture } from '../capture/live.ts'
+import { FrameMerge } from '../capture/merge-frames.ts'
+import { nflogDevice } from '../capture/nflog-device.ts'
+import { readNflog } from '../decode/nflog.ts'
+import type { WatchedDevice } from '../discover/devices-to-watch.ts'
+import { Loudness, type LoudSecond } from './loudness.ts'
+import type { CaptureSummary, SamplingSummary, SensorSettings } from './messages.ts'
+
+/** While the log cannot be listened to, it is not tried again and again. */
+const TRY_LOG_FOR: Milliseconds = 10_000
+const LOG_PAUSE: Milliseconds = 60_000
+const MOST_SILENT_SECONDS = 2
+/** Under a flood everything is captured meanwhile; when it is quiet again there is time. */
+const FIRST_ANSWER: Milliseconds = 1_000
+
+export interface CapturesOptions {
+  readonly settings: Pick<SensorSettings, 'engine' | 'udpPorts' | 'tcpPorts' | 'sampling'>
+  readonly devices: readonly WatchedDevice[]
+  /** In the order in which they passed where several captures show them, but for those of the sample. */
+  readonly onFrame: (frame: Frame) => void
+  /** Frames may have passed unseen just now. */
+  readonly onGap: () => void
+}
+
+/**
+ * The captures of all devices. Quiet: everything is captured on each. Loud: the kernel's log holds the requests over UDP
+ * that the rules let through, and a bounded sample of all that arrive; the devices are captured on for the answers
+ * alone. What is new begins before what was ends, so that nothing is missed between them.
+ */
+export class Captures {
+  readonly #devices: readonly DeviceCaptures[]
+  readonly #log: LogCapture | undefined
+  readonly #merge: FrameMerge
+  readonly #loudness = new Loudness()
+  readonly #options: CapturesOptions
+  /** A request and its answer are captured on two devices. */
+  readonly #isApart: boolean
+  readonly #whyNot: string
+  #mode: 'quiet' | 'becoming-loud' | 'loud' | 'becoming-quiet' = 'quiet'
+  #since = Date.now()
+  #trouble = ''
+  #giveUp: NodeJS.Timeout | undefined
+  #notBefore: Milliseconds = Number.NEGATIVE_INFINITY
+  #samples = 0
+  #logFrames = 0
+  #silentSeconds = 0
+  #hasLogged = false
+  #logsSomething = promised()
+  #answers = 0
+
+  constructor(options: CapturesOptions) {
+    const { settings, devices } = options
+    this.#options = options
+    this.#isApart = devices.some(({ frames }) => frames !== 'all')
+    this.#merge = new FrameMerge({ onFrame: options.onFrame })
+    this.#devices = devices.map((device, place) => this.#watch(device, place))
+    const { sampling } = settings
+    const blind = this.#devices.find(({ canNarrow }) => !canNarrow)
+    this.#whyNot =
+      sampling.group === null
+        ? sampling.whyNot
+        : blind
+          ? `on ${blind.name} nobody can tell which way a packet goes`
+          : ''
+    if (sampling.group !== null && !blind) this.#log = this.#listen(sampling.group, devices.length)
+  }
+
+  start(): void {
+    for (const device of this.#devices) device.start()
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#giveUp)
+    await Promise.all([...this.#devices.map((device) => device.stop()), this.#log?.stop()])
+    this.#merge.flush()
+  }
+
+  get summaries(): readonly CaptureSummary[] {
+    return this.#devices.map((device) => device.summary)
+  }
+
+  /** Frames since the start that nobody saw. */
+  get lost(): number {
+    return this.#devices.reduce((sum, { lost }) => sum + lost, this.#log?.lost ?? 0)
+  }
+
+  get sampling(): SamplingSummary {
+    const since = this.#since
+    const { group } = this.#options.settings.sampling
+    if (!this.#log) return { state: 'off', group: null, since, detail: this.#whyNot }
+    // Not before everything is captured again.
+    const isLoud = this.#mode === 'loud' || this.#mode === 'becoming-quiet'
+    return { state: isLoud ? 'loud' : 'quiet', group, since, detail: this.#trouble }
+  }
+
+  /** So many of the sample's packets came since this was asked last. */
+  takeSamples(): number {
+    const samples = this.#samples
+    this.#samples = 0
+    return samples
+  }
+
+  /** Asked about once a second with what came. */
+  second(seen: Pick<LoudSecond, 'seconds' | 'samples' | 'arrivals'>): void {
+    const answers = this.#answers
+    this.#answers = 0
+    const { sampling } = this.#options.settings
+    if (this.#mode !== 'loud' || sampling.group === null) return
+    const mostSamples = sampling.samplesPerSecond
+    // Answers to what nobody logged: somebody took the rules away.
+    this.#silentSeconds = this.#logFrames === 0 && answers > 0 ? this.#silentSeconds + 1 : 0
+    this.#logFrames = 0
+    if (this.#silentSeconds >= MOST_SILENT_SECONDS) this.#becomeQuiet()
+    else if (this.#loudness.second({ ...seen, answers, mostSamples })) this.#becomeQuiet()
+  }
+
+  #watch({ name, frames }: WatchedDevice, place: number): DeviceCaptures {
+    const { settings, devices } = this.#options
+    const { engine, udpPorts, tcpPorts } = settings
+    return new DeviceCaptures({
+      name,
+      capture: {
+        engine,
+        // Who the softswitch answers is believed of frames that leave: from outside anybody can forge its address.
+        frames: frames === 'all' ? 'outside-in' : frames,
+        ports: { udpPorts, tcpPorts },
+        onFrame:
+          devices.length > 1
+            ? (frame) => this.#take({ ...frame, capture: place })
+            : (frame) => this.#take(frame),
+      },
+      onGap: this.#options.onGap,
+      onLost: (amount, seconds) => {
+        this.#options.onGap()
+        if (this.#mode === 'quiet' && this.#loudness.lost(amount, seconds)) this.#becomeLoud()
+      },
+    })
+  }
+
+  #listen(group: number, place: number): LogCapture {
+    const { engine } = this.#options.settings
+    return new LogCapture({
+      group,
+      // `cap` knows no such device.
+      engine: engine === 'cap' ? 'auto' : engine,
+      onFrame: (frame) => this.#logged({ ...frame, capture: place }),
+      onLost: this.#options.onGap,
+      onTrouble: (detail) => {
+        this.#trouble = detail
+        // Requests would be missing until it runs again.
+        if (this.#mode === 'loud') this.#becomeQuiet()
+      },
+    })
+  }
+
+  #take(frame: Frame): void {
+    switch (this.#mode) {
+      case 'quiet':
+        if (this.#loudness.frame(frame.time)) this.#becomeLoud()
+        if (this.#isApart) this.#merge.take(frame)
+        else this.#options.onFrame(frame)
+        return
+      case 'loud':
+        this.#answers++
+        this.#merge.take(frame)
+        return
+      case 'becoming-loud':
+      case 'becoming-quiet':
+        this.#merge.take(frame)
+        return
+    }
+  }
+
+  #logged(frame: Frame): void {
+    // A rule of somebody else's.
+    if (frame.logged === undefined) return
+    this.#logFrames++
+    // The rules write it, and it can be read.
+    this.#logsSomething.resolve()
+    this.#hasLogged = true
+    if (frame.logged === 'sample') this.#samples++
+    if (frame.logged === 'sample') {
+      // What is captured whole counts itself.
+      if (this.#mode === 'loud') this.#options.onFrame(frame)
+    } else if (this.#mode === 'loud') this.#merge.take(frame)
+    else this.#merge.take({ ...frame, logged: 'passed' })
+  }
+
+  #becomeLoud(): void {
+    if (!this.#log || performance.now() < this.#notBefore) return
+    this.#mode = 'becoming-loud'
+    this.#trouble = ''
+    this.#hasLogged = false
+    this.#logsSomething = promised()
+    const until = this.#logsSomething.promise
+    this.#log.start()
+    this.#giveUp = setTimeout(() => this.#stayQuiet(), TRY_LOG_FOR)
+    const begun = this.#devices.map((device) => device.capture('answers', { until, within: FIRST_ANSWER }))
+    void Promise.all(begun).then((done) => {
+      clearTimeout(this.#giveUp)
+      if (this.#mode !== 'becoming-loud' || !done.every(Boolean)) return
+      this.#mode = 'loud'
+      this.#since = Date.now()
+      this.#answers = 0
+      this.#silentSeconds = 0
+      this.#loudness.restart()
+    })
+  }
+
+  #stayQuiet(): void {
+    this.#notBefore = performance.now() + LOG_PAUSE
+    if (this.#hasLogged) {
+      this.#becomeQuiet()
+      return
+    }
+    if (this.#trouble === '') this.#trouble = 'no rule wrote anything into it'
+    for (const device of this.#devices) device.keep()
+    this.#mode = 'quiet'
+    this.#loudness.restart()
+    void this.#log?.stop()
+  }
+
+  #becomeQuiet(): void {
+    this.#mode = 'becoming-quiet'
+    void Promise.all(this.#devices.map((device) => device.capture('all'))).then(async (done) => {
+      if (this.#mode !== 'becoming-quiet' || !done.every(Boolean)) return
+      await this.#log?.stop()
+      this.#merge.flush()
+      this.#mode = 'quiet'
+      this.#since = Date.now()
+      this.#loudness.restart()
+    })
+  }
+}
+
+type Content = 'all' | 'answers'
+
+interface DeviceCapturesOptions {
+  readonly name: string
+  readonly capture: Pick<
+    ConstructorParameters<typeof LiveCapture>[0],
+    'engine' | 'frames' | 'ports' | 'onFrame'
+  >
+  readonly onLost: (frames: number, seconds: number) => void
+  readonly onGap: () => void
+}
+
+/** The capture of one device; while it changes from one to another, both. */
+class DeviceCaptures {
+  readonly name: string
+  readonly canNarrow: boolean
+  readonly #options: DeviceCapturesOptions
+  readonly #losses: Losses
+  #current: LiveCapture
+  #next: LiveCapture | undefined
+  /** Of captures that have ended. */
+  #lostBefore = 0
+
+  constructor(options: DeviceCapturesOptions) {
+    this.name = options.name
+    this.#options = options
+    this.canNarrow = canLeaveRequests({ interface: options.name, ...options.capture })
+    this.#losses = new Losses(options.onLost)
+    this.#current = this.#open('all')
+  }
+
+  start(): void {
+    this.#current.start()
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#current.stop(), this.#next?.stop()])
+  }
+
+  get lost(): number {
+    return this.#lostBefore + this.#losses.total
+  }
+
+  get summary(): CaptureSummary {
+    const { state } = this.#current
+    return {
+      name: this.name,
+      state: state.state,
+      engine: state.state === 'running' ? state.engine : '',
+      detail: state.state === 'running' ? '' : state.detail,
+    }
+  }
+
+  /**
+   * Captures that, and ends what captured before once it does and `until` is there. False where something else was asked
+   * for meanwhile. The first frames of a capture that knows directions are lost in libpcap (see `LiveCaptureOptions`),
+   * so it has to have shown one; where none comes that is not waited for longer than `within`, if that is given.
+   */
+  async capture(
+    content: Content,
+    { within, until }: { readonly within?: Milliseconds; readonly until?: Promise<unknown> } = {},
+  ): Promise<boolean> {
+    void this.#next?.stop()
+    const running = promised()
+    const shown = promised()
+    const next = this.#open(content, { onRunning: running.resolve, onFirstFrame: shown.resolve })
+    this.#next = next
+    next.start()
+    await Promise.all([running.promise, until])
+    const timer = within === undefined ? undefined : setTimeout(shown.resolve, within)
+    await shown.promise
+    clearTimeout(timer)
+    if (this.#next !== next) return false
+    const last = this.#current
+    this.#current = next
+    this.#next = undefined
+    await last.stop()
+    if (last.abandoned > 0) {
+      this.#lostBefore += last.abandoned
+      this.#options.onGap()
+    }
+    return true
+  }
+
+  /** What was begun beside the capture of now is given up. */
+  keep(): void {
+    void this.#next?.stop()
+    this.#next = undefined
+  }
+
+  #open(
+    content: Content,
+    on?: { readonly onRunning: () => void; readonly onFirstFrame: () => void },
+  ): LiveCapture {
+    const seen = this.#losses.of()
+    const { onFrame } = this.#options.capture
+    let isFirst = on !== undefined
+    return new LiveCapture({
+      ...this.#options.capture,
+      onFrame: (frame) => {
+        if (isFirst) {
+          isFirst = false
+          on?.onFirstFrame()
+        }
+        onFrame(frame)
+      },
+      interface: this.name,
+      content,
+      bufferBytes: content === 'answers' ? ANSWERS_BUFFER : BUFFER,
+      onStatistics: seen,
+      onState: ({ state }) => {
+        this.#options.onGap()
+        if (state === 'running') on?.onRunning()
+      },
+    })
+  }
+}
+
+function promised(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve: () => void = () => {}
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}
+
+/** With both for a moment, the sensor and its children stay within 150 MB. */
+const BUFFER = 48 * 1024 * 1024
+/** Answers come as fast as the softswitch can give them. */
+const ANSWERS_BUFFER = 8 * 1024 * 1024
+
+interface LogCaptureOptions {
+  readonly group: number
+  readonly engine: SensorSettings['engine']
+  readonly onFrame: (frame: Frame) => void
+  readonly onLost: (frames: number, seconds: number) => void
+  readonly onTrouble: (detail: string) => void
+}
+
+/** The kernel's log, listened to from time to time. */
+class LogCapture {
+  readonly #options: LogCaptureOptions
+  readonly #losses: Losses
+  #capture: LiveCapture | undefined
+
+  constructor(options: LogCaptureOptions) {
+    this.#options = options
+    this.#losses = new Losses(options.onLost)
+  }
+
+  get lost(): number {
+    return this.#losses.total
+  }
+
+  start(): void {
+    const { group, engine, onFrame, onTrouble } = this.#options
+    if (this.#capture) return
+    const capture = new LiveCapture({
+      interface: nflogDevice(group),
+      ports: { udpPorts: [], tcpPorts: [] },
+      engine,
+      snapLength: LOG_SNAP_LENGTH,
+      onFrame: (frame) => {
+        const packet = readNflog(frame)
+        if (packet) onFrame(packet)
+      },
+      onStatistics: this.#losses.of(),
+      onState: (state) => {
+        if (this.#capture === capture && state.state !== 'running') onTrouble(state.detail)
+      },
+    })
+    this.#capture = capture
+    capture.start()
+  }
+
+  async stop(): Promise<void> {
+    const capture = this.#capture
+    this.#capture = undefined
+    await capture?.stop()
+  }
+}
+
+/** The rules log so many bytes of a packet, and the attributes need some. */
+const LOG_SNAP_LENGTH = 4_096
+
+/** Adds up what the captures of one device lost, one after the other. */
+class Losses {
+  total = 0
+  readonly #onLost: (frames: number, seconds: number) => void
+
+  constructor(onLost: (frames: number, seconds: number) => void) {
+    this.#onLost = onLost
+  }
+
+  /** The ear of one capture, whose counts begin at zero. */
+  of(): (statistics: KernelStatistics | null) => void {
+    let before = 0
+    return (statistics) => {
+      const more = (statistics?.dropped ?? before) - before
+      if (more <= 0) return
+      before += more
+      this.total += more
+      this.#onLost(more, STATISTICS_SECONDS)
+    }
+  }
+}
+
+/** Captures tell their counts about once a second. */
+const STATISTICS_SECONDS = 1

@@ -1,0 +1,176 @@
+import { describe, expect, it } from 'vitest'
+import { registeredPorts } from '../../../agent/control/registered-ports.ts'
+import { evidenceOf } from '../../../agent/control/source-evidence.ts'
+import { type WouldChange, whatWouldChange } from '../../../agent/control/would-change.ts'
+import type { Decision } from '../../../agent/journal/entries.ts'
+import type { SourceKnowledge } from '../../../agent/sensor/messages.ts'
+import { address, desired, prefix } from '../../rules/desired.ts'
+
+const NOW = 1_800_000_000_000
+
+const KNOWN = {
+  registers: 12,
+  lastSuccess: NOW - 60_000,
+  lastOwnNonce: NOW - 60_000,
+  provenUntil: NOW + 3_540_000,
+} as SourceKnowledge
+
+describe('evidence, grade by grade', () => {
+  it('of a phone that registered', () => {
+    expect(evidenceOf(KNOWN, NOW)).toEqual([
+      { grade: 'packet', holds: true, says: 'REGISTERs carry this address, which anybody can write' },
+      {
+        grade: 'path',
+        holds: true,
+        says: 'it used a nonce that was sent to it alone, 1m ago: it receives what is sent there',
+      },
+      { grade: 'account', holds: true, says: 'it registered 1m ago, and that lasts another 59m' },
+    ])
+  })
+
+  it('of one that nothing is known of but its packets, as it comes from another process', () => {
+    const overIpc = JSON.parse(
+      JSON.stringify({
+        ...KNOWN,
+        lastSuccess: Number.NEGATIVE_INFINITY,
+        lastOwnNonce: Number.NEGATIVE_INFINITY,
+        provenUntil: 0,
+      }),
+    ) as SourceKnowledge
+    expect(evidenceOf(overIpc, NOW).map(({ grade, holds }) => [grade, holds])).toEqual([
+      ['packet', true],
+      ['path', false],
+      ['account', false],
+    ])
+    expect(evidenceOf(null, NOW)).toEqual([])
+  })
+})
+
+describe('who is registered from there', () => {
+  const member = (text: string, port: number, seconds = 600) => ({
+    lane: 'proven' as const,
+    address: address(text),
+    port,
+    until: NOW + seconds * 1_000,
+  })
+  const journal = {
+    provenAt: (addresses: readonly string[]) =>
+      addresses.flatMap((of) => [
+        { account: '1001@example.com', address: address(of), port: 5060, until: NOW + 1 },
+        { account: '1002@example.com', address: address(of), port: 5062, until: NOW + 1 },
+      ]),
+  }
+  const of = (text: string, members: readonly (readonly ReturnType<typeof member>[])[]) =>
+    registeredPorts(address(text), { desired: desired({ members }), journal, now: NOW })
+
+  it('is nobody where no port is proven, or not any more', () => {
+    expect(of('198.51.100.7', [[member('198.51.100.8', 5060), member('198.51.100.7', 5060, -1)]])).toEqual({
+      count: 0,
+      first: [],
+    })
+  })
+
+  it('is each proven port with its accounts', () => {
+    expect(of('198.51.100.7', [[member('198.51.100.7', 5062, 300), member('198.51.100.7', 5060)]])).toEqual({
+      count: 2,
+      first: [
+        { source: '198.51.100.7:5060', accounts: ['1001@example.com'], secondsLeft: 600 },
+        { source: '198.51.100.7:5062', accounts: ['1002@example.com'], secondsLeft: 300 },
+      ],
+    })
+  })
+
+  it('of IPv6 is the /64, those of the address first, and a bounded number', () => {
+    const many = Array.from({ length: 40 }, (_, i) => member('2001:db8::9', 6000 + i))
+    const found = of('2001:db8::7', [
+      many,
+      [member('2001:db8::7', 5060, 60)],
+      [member('2001:db8:0:1::7', 5060)],
+    ])
+    expect(found.count).toBe(41)
+    expect(found.first).toHaveLength(20)
+    expect(found.first[0]?.source).toBe('[2001:db8::7]:5060')
+  })
+})
+
+describe('what would change its lane', () => {
+  const facts = (rest: Partial<WouldChange>): WouldChange => ({
+    address: address('203.0.113.7'),
+    lane: 'unknown',
+    standing: [],
+    configuredAllow: [],
+    knowledge: null,
+    policy: { registerRetry: 6, registerSuspend: true, registerSuspendTime: 180 },
+    registered: { count: 0, first: [] },
+    now: NOW,
+    ...rest,
+  })
+  const block = {
+    kind: 'block',
+    target: { kind: 'prefix', prefix: prefix('203.0.113.7/32') },
+    until: NOW + 541_000,
+    by: 'register-flood',
+  } as unknown as Decision
+  const FAILS = '6 failed registrations of one account in a row would suspend it for 3m'
+
+  it.each<{ of: string; facts: Partial<WouldChange>; says: readonly string[] }>([
+    {
+      of: 'unknown',
+      facts: {},
+      says: ['a registration with a nonce of its own would make its port proven', FAILS],
+    },
+    {
+      of: 'blocked',
+      facts: { lane: 'blocked', standing: [block], registered: { count: 2, first: [] } },
+      says: [
+        'the block of 203.0.113.7 ends in 9m 1s; `ringfence unblock 203.0.113.7` ends it now',
+        'its 2 registered ports stay served meanwhile, but for a port that is suspended itself',
+        '`ringfence allow 203.0.113.7` ends all of it, and no verdict reaches it again',
+      ],
+    },
+    {
+      of: 'blocked by the operator, who spares nobody',
+      facts: {
+        lane: 'blocked',
+        standing: [{ ...block, until: null, by: 'operator' }],
+        registered: { count: 2, first: [] },
+      },
+      says: [
+        'the block of 203.0.113.7 stands until it is taken back: `ringfence unblock 203.0.113.7` ends it now',
+        '`ringfence allow 203.0.113.7` ends all of it, and no verdict reaches it again',
+      ],
+    },
+    {
+      of: 'suspended at one port',
+      facts: {
+        lane: 'suspended',
+        standing: [
+          {
+            ...block,
+            kind: 'suspend',
+            target: { kind: 'source', address: address('203.0.113.7'), port: 5062 },
+          },
+        ],
+      },
+      says: [
+        'the suspension of 203.0.113.7:5062 ends in 9m 1s; `ringfence unblock 203.0.113.7:5062` ends it now',
+        '`ringfence allow 203.0.113.7` ends all of it, and no verdict reaches it again',
+      ],
+    },
+    {
+      of: 'returning',
+      facts: { lane: 'returning', knowledge: { ...KNOWN, lastSuccess: NOW - 86_400_000 } },
+      says: [
+        'a registration with a nonce of its own would make its port proven; without a success it is unknown again in 6d',
+        FAILS,
+      ],
+    },
+    {
+      of: 'allowed by the file',
+      facts: { lane: 'allowed', configuredAllow: [prefix('203.0.113.0/24')] },
+      says: ['it is on the allowlist of the configuration file: take it out there'],
+    },
+  ])('$of', ({ facts: rest, says }) => {
+    expect(whatWouldChange(facts(rest))).toEqual(says)
+  })
+})

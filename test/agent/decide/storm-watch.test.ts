@@ -1,0 +1,241 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { readConfig } from '../../../agent/config/read-config.ts'
+import { type WatchedSecond, WeatherWatch } from '../../../agent/decide/weather-watch.ts'
+import type { Journal } from '../../../agent/journal/journal.ts'
+import { openJournal } from '../../../agent/journal/open-journal.ts'
+
+const SECOND = 1_000
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+const WEEK = 7 * DAY
+const MONDAY = Date.UTC(2026, 0, 5)
+/** Days go by faster with longer summaries; a minute has three of them. */
+const SPAN = 20
+
+beforeEach(() => vi.useFakeTimers({ now: MONDAY }))
+afterEach(() => {
+  for (const end of ends.splice(0).reverse()) end()
+  vi.useRealTimers()
+})
+const ends: (() => void)[] = []
+
+function configOf(text = '') {
+  const reading = readConfig(`protect: { interfaces: [eth0] }\n${text}`, { file: 'F' })
+  if (reading.kind === 'refused') throw new Error(JSON.stringify(reading.problems))
+  return reading.config
+}
+
+function memory(): Journal {
+  const { journal } = openJournal({ file: ':memory:', now: Date.now })
+  ends.push(() => journal.close())
+  return journal
+}
+
+/** 2,000 phones that register every five minutes. */
+const QUIET = { registers: 13.4, successes: 6.7, answered: 13.4, unknownRegisters: 0 }
+const BOTNET = { registers: 80_000, successes: 0.5, answered: 4_000, unknownRegisters: 80_000 }
+
+function stage({ config = configOf(), journal = memory(), phones = 2_000 } = {}) {
+  const said: string[] = []
+  const lanes = { proven: phones, returning: phones }
+  const strict: { state: 'peace' | 'strict'; order: 'auto' | 'on' | 'off' } = {
+    state: 'peace',
+    order: 'auto',
+  }
+  const watch = new WeatherWatch({
+    config: () => config,
+    journal,
+    clock: Date.now,
+    lanes: () => lanes,
+    strict: () => strict,
+    onState: ({ state }, before) => said.push(`${before} -> ${state}`),
+    onAnomaly: ({ figure, direction }, what) => said.push(`${what}: ${figure} ${direction}`),
+    onMeter: () => said.push(`left: ${watch.leftForUnknown}`),
+    keep: (write) => write(),
+  })
+  watch.start()
+  ends.push(() => watch.close())
+  /** So many seconds of traffic, at rates a second. */
+  const pass = (
+    seconds: number,
+    rates: Partial<typeof QUIET & Pick<WatchedSecond, 'known'>> = {},
+    span = SPAN,
+  ) => {
+    const { registers, successes, answered, unknownRegisters, known = null } = { ...QUIET, ...rates }
+    for (let at = 0; at < seconds; at += span) {
+      vi.setSystemTime(Date.now() + span * SECOND)
+      watch.summarised({
+        time: Date.now(),
+        seconds: span,
+        registers: registers * span,
+        unknownRegisters: unknownRegisters * span,
+        answered: answered * span,
+        successes: successes * span,
+        sightedRegisters: registers * span,
+        sources: 5_000,
+        whole: true,
+        lowerBounds: false,
+        known,
+      })
+    }
+  }
+  return { watch, journal, said, lanes, strict, pass }
+}
+
+describe('the weather', () => {
+  it('is learnt in a day, kept over a restart, and says so', () => {
+    const first = stage()
+    first.pass((24 * HOUR) / SECOND)
+    expect(first.watch.report().baseline).toMatchObject({ state: 'learning', hours: 23, usual: null })
+    first.pass((2 * HOUR) / SECOND)
+    const { baseline } = first.watch.report()
+    expect(baseline).toMatchObject({ state: 'learnt', hours: 25, hoursNeeded: 24 })
+    expect(baseline.usual).toMatchObject({ endpoints: 2_000, newSources: 0 })
+    expect(baseline.usual!.registers).toBeCloseTo(13.4)
+    expect(baseline.bound).toBeCloseTo(40.2)
+    expect(stage({ journal: first.journal }).watch.report().baseline).toEqual(baseline)
+  })
+
+  it('tightens the policy under attack, records it with its figures, and takes it back', () => {
+    const { watch, journal, said, pass } = stage()
+    pass((26 * HOUR) / SECOND)
+    pass(60, BOTNET, 1)
+    expect(watch.report()).toMatchObject({
+      state: 'attack',
+      policy: { registerRetry: 3, registerSuspendTime: 900 },
+    })
+    expect(watch.policy.registerRetry).toBe(3)
+    pass(90, {}, 1)
+    expect(watch.report()).toMatchObject({
+      state: 'peace',
+      policy: { registerRetry: 6, registerSuspendTime: 180 },
+    })
+    expect(said).toEqual(['peace -> attack', 'attack -> peace'])
+    const [back, attack] = journal.listWeather({ limit: 9 })
+    expect(back).toMatchObject({ what: 'weather', state: 'peace' })
+    expect(attack).toMatchObject({ what: 'weather', state: 'attack' })
+    expect(attack!.figures).toMatchObject({ usualRegisters: 13.4, usualShare: 0.5, phones: 2_000 })
+    expect(attack!.figures.registers).toBeGreaterThan(1_000)
+    expect(watch.report().changes.map(({ state }) => state)).toEqual(['peace', 'attack'])
+    expect(stage({ journal }).watch.report().changes).toEqual(watch.report().changes)
+  })
+
+  it('does not learn an attack that lasts two days', () => {
+    const { watch, said, pass } = stage()
+    pass((3 * DAY) / SECOND)
+    const before = watch.report().baseline
+    pass((2 * DAY) / SECOND, BOTNET)
+    expect(watch.report().state).toBe('attack')
+    pass((2 * DAY) / SECOND)
+    const { baseline, state, anomalies } = watch.report()
+    expect(state).toBe('peace')
+    expect(anomalies).toEqual([])
+    expect(baseline.usual).toEqual(before.usual)
+    expect(baseline.bound).toBe(before.bound)
+    // Not one hour of the attack was kept, but for minutes at its ends.
+    expect(baseline.hours).toBeLessThanOrEqual(5 * 24 + 1)
+    expect(said).toEqual([
+      'peace -> attack',
+      'began: registers rise',
+      'began: share fall',
+      'attack -> peace',
+      'ended: registers rise',
+      'ended: share fall',
+    ])
+  })
+
+  it('says what is unusual, and when it is usual again', () => {
+    const { watch, said, lanes, journal, pass } = stage()
+    pass(WEEK / SECOND + 26 * 3_600)
+    lanes.proven = 1_400
+    pass(600)
+    expect(watch.report().anomalies).toEqual([
+      {
+        since: expect.any(Number),
+        sentence: '1,400 registered endpoints; usual at this hour: 2,000, down to 1,600.',
+      },
+    ])
+    lanes.proven = 2_000
+    pass(600)
+    expect(watch.report().anomalies).toEqual([])
+    expect(said).toEqual(['began: endpoints fall', 'ended: endpoints fall'])
+    expect(journal.listWeather({ limit: 9 }).map(({ what, state }) => `${what} ${state}`)).toEqual([
+      'anomaly ended',
+      'anomaly began',
+    ])
+  })
+
+  it('sees known accounts come back, each counted once', () => {
+    const { watch, said, pass } = stage()
+    pass((26 * HOUR) / SECOND)
+    for (let i = 0; i < 3_000; i++) watch.returned('one@example.com')
+    pass(20, { registers: 300, answered: 300, successes: 100 }, 1)
+    expect(said).toEqual([])
+    for (let second = 0; second < 10; second++) {
+      for (let i = 0; i < 150; i++) watch.returned(`${second * 150 + i}@example.com`)
+      pass(1, { registers: 600, answered: 400, successes: 150 }, 1)
+    }
+    expect(said).toEqual(['peace -> recovery'])
+    expect(watch.policy.flood.informs).toBe(true)
+    expect(watch.policy.registerRetry).toBe(6)
+  })
+
+  it('has the limit of strangers follow the capacity where that is asked for', () => {
+    const config = configOf('limits: { total: { perSecond: auto }, strict: { total: { perSecond: auto } } }')
+    const { watch, said, pass } = stage({ config })
+    expect(watch.report().capacity).toMatchObject({ perSecond: null, how: 'unknown', leftForUnknown: 2_000 })
+    const late = { answered: 900, silent: 50, latencyP99: 2_000 }
+    pass(60, { registers: 1_000, answered: 900, successes: 300, known: late }, 1)
+    expect(watch.report().capacity).toMatchObject({ perSecond: 900, how: 'measured' })
+    expect(said.filter((line) => line.startsWith('left'))).toEqual(['left: 210'])
+    pass(120, {}, 1)
+    expect(watch.report().capacity.leftForUnknown).toBeGreaterThan(750)
+  })
+
+  it('keeps the numbers of the configuration where it has them', () => {
+    const { watch, said, pass } = stage()
+    const late = { answered: 900, silent: 50, latencyP99: 2_000 }
+    pass(60, { registers: 1_000, answered: 900, successes: 300, known: late }, 1)
+    expect(watch.report().capacity).toMatchObject({
+      perSecond: 900,
+      leftForUnknown: null,
+      why: 'Beyond that its answers came late, or not at all. limits.total lets 2,000 of unknown sources through: say perSecond: auto there.',
+    })
+    expect(said.filter((line) => line.startsWith('left'))).toEqual([])
+  })
+
+  it('keeps the capacity over a restart, and is not stopped by a journal that refuses', () => {
+    const journal = memory()
+    const first = stage({ journal })
+    first.pass(60, { known: { answered: 10, silent: 0, latencyP99: 5 } }, 1)
+    first.watch.close()
+    expect(stage({ journal }).watch.report().capacity).toMatchObject({ perSecond: 13, how: 'at-least' })
+    const broken = {
+      ...journal,
+      recordWeather: () => {
+        throw new Error('full')
+      },
+    } as Journal
+    const kept: unknown[] = []
+    const watch = new WeatherWatch({
+      config: () => configOf(),
+      journal: broken,
+      clock: Date.now,
+      lanes: () => ({ proven: 0, returning: 0 }),
+      strict: () => ({ state: 'peace', order: 'auto' }),
+      onState: () => {},
+      onAnomaly: () => {},
+      onMeter: () => {},
+      keep: (write) => {
+        try {
+          write()
+        } catch (error) {
+          kept.push(error)
+        }
+      },
+    })
+    watch.recordStrict({ state: 'strict', since: 1, why: 'W', strictUntil: 2, overSince: 1, lastBusy: 1 })
+    expect(kept).toHaveLength(1)
+    expect(watch.report().changes).toMatchObject([{ what: 'strict', state: 'strict', why: 'W' }])
+  })
+})
