@@ -9,7 +9,7 @@ import { RulesEngine } from '../rules/engine.ts'
 import { ImaginedKernel } from '../rules/imagined-kernel.ts'
 import { IptablesKernel } from '../rules/iptables-kernel.ts'
 import { probeNflog } from '../rules/probe-nflog.ts'
-import { removeFromEveryBackend } from '../rules/remove-everything.ts'
+import { removeFromEveryBackend, removeFromOtherBackend } from '../rules/remove-everything.ts'
 import { backtestInChild } from './backtest/backtest-child.ts'
 import type { Config } from './config/config.ts'
 import { type HostFacts, readHostFacts } from './config/kernel-sizes.ts'
@@ -32,6 +32,7 @@ import { type HostFigures, readHostFigures } from './host/host-figures.ts'
 import { LogGate } from './host/log.ts'
 import { HistoryKeeper } from './journal/history-keeper.ts'
 import type { Journal } from './journal/journal.ts'
+import { OtherBackend } from './other-backend.ts'
 import { RegistrarChild } from './registrar-child.ts'
 import { localAddresses } from './sensor/local-addresses.ts'
 import type {
@@ -75,6 +76,8 @@ export class Agent {
   readonly #o: AgentOptions
   readonly #plane: AgentControlPlane
   readonly #engine: RulesEngine
+  /** None where this daemon leaves the kernel alone. */
+  readonly #otherBackend: OtherBackend | undefined
   readonly #decisions: Decisions
   readonly #feed: KernelFeed
   readonly #weather: WeatherWatch
@@ -121,8 +124,13 @@ export class Agent {
         info: (fields, sentence) => log.info(fields, sentence),
         warn: (fields, sentence) => log.warn(fields, sentence),
       },
-      onChange: () => this.#plane.changed(),
+      onChange: () => {
+        this.#plane.changed()
+        void this.#otherBackend?.clear()
+      },
     })
+    if (!imagined)
+      this.#otherBackend = new OtherBackend({ engine: this.#engine, remove: removeFromOtherBackend, log })
     this.#decisions = new Decisions({
       journal,
       clock,
@@ -215,11 +223,16 @@ export class Agent {
       desired: () => this.#feed.desired(),
       desiredUnder: (other) => this.#feed.desiredUnder(other),
       removeRules: async () => {
-        // An observing daemon has nothing in the kernel, and one that enforces may find its sets held by chains of
-        // the other kind of iptables: whatever is left of ours goes.
+        // An observing daemon has nothing in the kernel, but one before it may have left something.
+        if (imagined) {
+          await this.#engine.off()
+          return removeFromEveryBackend()
+        }
+        // Sets that chains of the other kind of iptables hold would not go. What it refuses is said by the second look,
+        // when the engine has taken out what it can.
+        const others = await removeFromOtherBackend().catch(() => [])
         const removed = await this.#engine.off().catch(() => [])
-        const leftovers = await removeFromEveryBackend()
-        return imagined ? leftovers : [...removed, ...leftovers]
+        return [...new Set([...others, ...removed, ...(await removeFromEveryBackend())])]
       },
       configFile: options.configFile,
       reconfigure: (next) => void this.reconfigure(next),
@@ -499,6 +512,7 @@ export class Agent {
   #tidy(): void {
     this.#keep(() => this.#o.journal.tidy(this.#o.clock()))
     this.#history.tidy()
+    void this.#otherBackend?.retry()
   }
 
   /** What is only remembered may fail without harm to what is enforced; it is counted and shown. */

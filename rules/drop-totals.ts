@@ -1,6 +1,6 @@
 import type { Family } from '../registrar/net/address.ts'
 import type { ObservedChains, ObservedRule, ObservedState } from './kernel.ts'
-import type { ChainName } from './names.ts'
+import { type ChainName, setName } from './names.ts'
 import type { DropCause, KernelCounters } from './status.ts'
 
 /** What a rule that drops is there for, by its chain. Rules of sets say it themselves. */
@@ -43,7 +43,7 @@ export class DropTotals {
       blocks: this.#sum('blocks'),
       suspensions: this.#sum('suspensions'),
       registerLimit: this.#sum('registerLimit'),
-      firstPackets: this.#sum('firstPackets'),
+      firstPackets: this.#sum('firstPackets') + this.#sum('unnoted'),
       sipLimit: this.#sum('sipLimit'),
       rest: this.#sum('rest'),
       gateways: this.#sum('gateways'),
@@ -62,6 +62,13 @@ export class DropTotals {
     return new Map(FAMILIES.flatMap((family) => [...this.#families[family].fullTables()]))
   }
 
+  /** First packets that were dropped unnoted, since so many came, by the set that would have noted them. */
+  get unnoted(): ReadonlyMap<string, number> {
+    return new Map(
+      FAMILIES.map((family) => [setName('seen', family), this.#families[family].total('unnoted')]),
+    )
+  }
+
   #sum(key: CountKey): number {
     return FAMILIES.reduce((sum, family) => sum + this.#families[family].total(key), 0)
   }
@@ -69,7 +76,7 @@ export class DropTotals {
 
 const FAMILIES = [4, 6] as const satisfies readonly Family[]
 
-type CountKey = DropCause | 'udp' | 'tcp'
+type CountKey = DropCause | 'unnoted' | 'udp' | 'tcp'
 
 class FamilyTotals {
   readonly #totals = new Map<CountKey, { total: number; last: number }>()
@@ -125,10 +132,13 @@ function keyOf(chain: string, rule: string): CountKey | undefined {
   if (!rule.endsWith(' -j DROP')) return undefined
   if (/--match-set rf-(?:deny|sip|reg)\d /.test(rule)) return 'blocks'
   if (/--match-set rf-sus[ap]\d /.test(rule)) return 'suspensions'
-  return CAUSES[chain as ChainName]
+  return chain === 'RINGFENCE-UNNOTED' ? 'unnoted' : CAUSES[chain as ChainName]
 }
 
-/** Proven packets that were judged right at the entrance. */
+/**
+ * Proven packets that were judged right at the entrance: on a host that forwards, some of them are for somebody else. They
+ * count all the same, or a host whose phones are all proven would seem to have packets go around its rules.
+ */
 function isShortWay(rule: string): boolean {
   return / --match-set rf-pvn\d src,src .* (?:-j RETURN|-g RINGFENCE-PASSED)$/.test(rule)
 }

@@ -36,6 +36,8 @@ export class ElementChanges {
   readonly #pending = new Set<ElementKey>()
   readonly #waiting = new Set<ElementKey>()
   readonly #refused = new Map<ElementKey, RefusedLine>()
+  /** How many lines are with the kernel at this moment. */
+  #writing = 0
   /** Members of lanes that found no room, and the sets that have none. */
   readonly #leftOut = new Set<ElementKey>()
   readonly #full = new Set<string>()
@@ -63,7 +65,7 @@ export class ElementChanges {
   }
 
   get pending(): number {
-    return this.#urgent.size + this.#pending.size + this.#waiting.size + this.#refused.size
+    return this.#urgent.size + this.#pending.size + this.#waiting.size + this.#refused.size + this.#writing
   }
 
   get refused(): IterableIterator<RefusedLine> {
@@ -167,7 +169,7 @@ export class ElementChanges {
     if (lines.size === 0) return true
     for (const { key } of lines.values()) this.#writtenMeanwhile?.add(key)
     const now = this.#clock()
-    const refused = await this.#kernel.applySets([...lines.keys()])
+    const refused = await this.#give([...lines.keys()])
     for (const line of refused) {
       const { key } = lines.get(line.line)!
       lines.delete(line.line)
@@ -259,6 +261,15 @@ export class ElementChanges {
       if (some.length === SLICE) break
     }
     return some
+  }
+
+  async #give(lines: readonly string[]): Promise<readonly RefusedLine[]> {
+    this.#writing = lines.length
+    try {
+      return await this.#kernel.applySets(lines)
+    } finally {
+      this.#writing = 0
+    }
   }
 
   #linesFor(keys: readonly ElementKey[], which: 'urgent' | 'standing' | 'any') {

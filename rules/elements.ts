@@ -46,7 +46,7 @@ export function keyOfBlock({ target, scope, sparesProven }: Block): ElementKey {
   return `${setName(purpose, familyOf(target))} ${textOf(target)}`
 }
 
-/** Whom an allowed prefix, a gateway, an operator's block or a suspended port keeps from the short way of the proven. */
+/** Whom an allowed prefix, a gateway or an operator's block keeps from the short way of the proven. */
 export function namedByAllowed(prefix: Prefix): readonly ElementKey[] {
   return halves(prefix).map((half) => keyOfNamed(half))
 }
@@ -58,11 +58,6 @@ export function namedByGateway({ prefixes }: Gateway): readonly ElementKey[] {
 /** Verdicts' blocks spare the proven. */
 export function namedByBlock({ target, scope, sparesProven }: Block): readonly ElementKey[] {
   return scope === 'register' || sparesProven ? [] : [keyOfNamed(target)]
-}
-
-/** A suspension of all ports spares the proven ones. */
-export function namedBySuspension({ address, port }: Suspension): readonly ElementKey[] {
-  return port === 0 ? [] : [`${setName('named', familyOf(address))} ${address}`]
 }
 
 function keyOfNamed(prefix: Prefix): ElementKey {
@@ -109,7 +104,6 @@ export function listElements(state: DesiredState): Map<ElementKey, Until> {
   for (const prefix of state.allow) standing(namedByAllowed(prefix))
   for (const gateway of state.gateways) standing(namedByGateway(gateway))
   for (const block of state.blocks) standing(namedByBlock(block))
-  for (const suspension of state.suspensions) standing(namedBySuspension(suspension))
   for (const prefix of state.allow) standing(keysOfAllowed(prefix))
   for (const prefix of destinations === 'local' ? [] : destinations) standing(keysOfDestination(prefix))
   for (const gateway of state.gateways) standing(keysOfGateway(gateway))

@@ -50,6 +50,8 @@ export class RulesEngine {
   readonly #drops = new DropTotals()
   /** What full tables had dropped at the last look. */
   #fullTables: ReadonlyMap<string, number> = new Map()
+  /** First packets that were dropped unnoted up to then. */
+  #unnoted: ReadonlyMap<string, number> = new Map()
   #setSizes: ReadonlyMap<string, number> = new Map()
   #full: readonly string[] = []
   #desired: DesiredState | undefined
@@ -349,17 +351,26 @@ export class RulesEngine {
 
   #lookForFull(): void {
     const before = this.#full.join()
-    const { fullTables } = this.#drops
-    const grown = [...fullTables].map(
-      ([table, packets]) => [table, packets - (this.#fullTables.get(table) ?? 0)] as const,
-    )
+    const { fullTables, unnoted } = this.#drops
+    const [tables, shut] = [growth(this.#fullTables, fullTables), growth(this.#unnoted, unnoted)]
     this.#fullTables = fullTables
+    this.#unnoted = unnoted
     this.#full = describeFull({
       definitions: this.#reconciliation.definitions,
       sizes: this.#setSizes,
       leftOut: this.#reconciliation.leftOut,
-      tables: new Map(grown.filter(([, packets]) => packets > 0)),
+      tables,
+      shut,
     })
     if (this.#full.join() !== before) this.#onChange()
   }
+}
+
+/** What grew, and by how much. */
+function growth(
+  before: ReadonlyMap<string, number>,
+  after: ReadonlyMap<string, number>,
+): ReadonlyMap<string, number> {
+  const grown = [...after].map(([name, count]) => [name, count - (before.get(name) ?? 0)] as const)
+  return new Map(grown.filter(([, more]) => more > 0))
 }

@@ -46,6 +46,8 @@ const TABLES: Readonly<Record<string, string>> = {
   ssite: `under attack, REGISTERs of new unknown sources of a new /56 are dropped; ${KNOWN_ARE_SERVED}`,
   spfx: `under attack, REGISTERs of new unknown sources of a new prefix are dropped; ${KNOWN_ARE_SERVED}`,
   port: `under attack, REGISTERs of new unknown ports are dropped; ${KNOWN_ARE_SERVED}`,
+  rport:
+    'under attack, REGISTERs of new unproven ports of returning addresses are dropped; proven, gateway and allowed ones are not touched',
   sip: 'requests of new unknown sources are dropped; those of proven, returning, gateway and allowed ones and of asked peers are not touched',
   call: 'requests inside calls of new unknown sources are dropped; those of proven, returning, gateway and allowed ones and of asked peers are not touched',
   kpa: `keepalives of new unknown sources are dropped; ${KNOWN_ARE_SERVED}`,
@@ -63,16 +65,24 @@ export function describeFull(input: {
   readonly leftOut: ReadonlyMap<string, number>
   /** Packets that full tables dropped of late, by table. */
   readonly tables: ReadonlyMap<string, number>
+  /** Packets dropped of late because no more may be added in a second, by set: a gate keeps such a set from being full. */
+  readonly shut: ReadonlyMap<string, number>
 }): readonly string[] {
-  const { definitions, sizes, leftOut, tables } = input
+  const { definitions, sizes, leftOut, tables, shut } = input
   const sentences: string[] = []
   for (const { name, purpose, maxElements } of definitions) {
     const size = sizes.get(name) ?? 0
     const waiting = leftOut.get(name) ?? 0
-    if (size < maxElements * NEARLY && waiting === 0) continue
+    const dropped = shut.get(name) ?? 0
+    if (size < maxElements * NEARLY && waiting === 0 && dropped === 0) continue
     const { means, raise } = SETS[purpose]
-    const without = waiting > 0 ? `, ${waiting} found no room` : ''
     const advice = raise === undefined ? '' : ` Raise ${raise}.`
+    if (dropped > 0) {
+      const packets = `${dropped} packets dropped since the last look`
+      sentences.push(`More comes than the set ${name} may take in a second (${packets}): ${means}.${advice}`)
+      continue
+    }
+    const without = waiting > 0 ? `, ${waiting} found no room` : ''
     sentences.push(`The set ${name} is full (${size} of ${maxElements}${without}): ${means}.${advice}`)
   }
   for (const [table, packets] of tables) {

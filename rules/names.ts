@@ -47,6 +47,8 @@ export const CHAINS = [
   'RINGFENCE-STRICT',
   /** The first packet of an address and port under attack: noted, not served. */
   'RINGFENCE-FIRST',
+  /** More first packets than can be noted: whose source returns is served, the others are not. */
+  'RINGFENCE-UNNOTED',
   /** New TCP connections. */
   'RINGFENCE-CONNECT',
 ] as const
@@ -64,8 +66,8 @@ export type BuiltInChain = keyof typeof JUMPS
 /** What the sets are for. Each is there twice, as `rf-…4` and `rf-…6`. */
 export type SetPurpose =
   /**
-   * Everybody whom `allow`, `deny`, `gw` or `susp` name: what is asked before the proven. Who is proven and not in here
-   * needs no other look.
+   * Everybody whom `allow`, `deny` or `gw` name: what is asked before the proven. Who is proven, not in here and not in
+   * `susp` needs no other look.
    */
   | 'named'
   /** Sources that always pass, under a ceiling. */
@@ -147,8 +149,11 @@ export interface SetDefinition {
   readonly maxElements: number
 }
 
-/** `allow`, `deny`, `gw` and `susp`: there is room in `named` for whatever found room in them. */
-const SETS_THAT_NAME = 4
+/**
+ * `allow`, `deny` and `gw`: there is room in `named` for whatever found room in them. What found none names its prefix all
+ * the same, so suspensions are not named: however many blocks there are, a later suspension needs no room but its own.
+ */
+const SETS_THAT_NAME = 3
 const MAX_LISTED = 65_536
 /** A switch, two halves of all addresses. */
 const MAX_SWITCH = 16

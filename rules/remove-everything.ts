@@ -4,6 +4,7 @@ import { IptablesKernel } from './iptables-kernel.ts'
 import { type Kernel, KernelError } from './kernel.ts'
 import { ASIDE } from './names.ts'
 import { renderRemoval } from './plan-chains.ts'
+import { runProgram } from './run-program.ts'
 
 /** With nf_tables the rules of a transaction let go of their sets a moment after it. */
 const ATTEMPTS = 40
@@ -23,34 +24,61 @@ export async function removeEverything(kernel: Kernel): Promise<readonly string[
 
 /**
  * The same on this host for both kinds of iptables: whoever switched from one to the other has our chains in both,
- * and sets that a chain of either holds cannot go.
+ * and sets that a chain of either holds cannot go. Throws what was refused, when all else is gone.
  */
 export async function removeFromEveryBackend(): Promise<readonly string[]> {
-  const removed: string[] = []
-  const backends: ('iptables' | 'iptables-nft' | 'iptables-legacy')[] = ['iptables', 'iptables-nft']
-  // To ask for the legacy tables would make them where there are none.
-  if (await hasLegacyTables()) backends.push('iptables-legacy')
-  let last: IptablesKernel | undefined
-  for (const iptables of backends) {
-    const kernel = new IptablesKernel({ iptables })
-    try {
-      const chains = await removeChains(kernel)
-      if (chains.failure) throw chains.failure.error
-      removed.push(...chains.removed)
-      await last?.close()
-      last = kernel
-    } catch (error) {
-      await kernel.close()
-      const isAbsent =
-        error instanceof KernelError && error.kind === 'missing-program' && iptables !== 'iptables'
-      if (!isAbsent) throw error
-    }
-  }
+  const { removed, failure } = await triedToRemove(removeFromOtherBackend)
+  const kernel = new IptablesKernel()
   try {
-    return [...new Set(removed), ...(last ? await removeSets(last) : [])]
+    const all = [...removed, ...(await removeEverything(kernel))]
+    if (failure) throw failure
+    return [...new Set(all)]
+  } catch (error) {
+    // What the chains of the other kind hold cannot go, and that those stayed is the reason.
+    throw failure ?? error
   } finally {
-    await last?.close()
+    await kernel.close()
   }
+}
+
+/**
+ * Takes our chains away that the other kind of iptables holds than the one that this host uses now. Sets stay, and so
+ * does whatever is not ours. Gives the names removed; none where there is no other kind. Throws `KernelError`.
+ */
+export async function removeFromOtherBackend(): Promise<readonly string[]> {
+  const version = await runProgram({ program: 'iptables', arguments: ['--version'], netns: undefined })
+  const other = version.includes('nf_tables') ? 'iptables-legacy' : 'iptables-nft'
+  // To ask for the legacy tables would make them where there are none.
+  if (other === 'iptables-legacy' && !(await hasLegacyTables())) return []
+  const kernel = new IptablesKernel({ iptables: other })
+  try {
+    const { removed, failure } = await removeChains(kernel)
+    if (failure) throw failure.error
+    return removed
+  } catch (error) {
+    if (error instanceof KernelError && isAbsent(error)) return []
+    throw error
+  } finally {
+    await kernel.close()
+  }
+}
+
+/** Runs a removal, and keeps what the kernel refused for when the rest is done. */
+async function triedToRemove(remove: () => Promise<readonly string[]>): Promise<{
+  readonly removed: readonly string[]
+  readonly failure: KernelError | undefined
+}> {
+  try {
+    return { removed: await remove(), failure: undefined }
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error
+    return { removed: [], failure: error }
+  }
+}
+
+/** Neither programs that are not installed nor a kernel without nf_tables hold chains. */
+function isAbsent({ kind, message }: KernelError): boolean {
+  return kind === 'missing-program' || message.includes('Could not fetch rule set generation id')
 }
 
 async function hasLegacyTables(): Promise<boolean> {

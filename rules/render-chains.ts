@@ -1,8 +1,8 @@
 import type { Family } from '../registrar/net/address.ts'
 import { type ChainInput, ChainRenderer, type NextLimits } from './chain-renderer.ts'
 import { ASKED_FOR, type ChainName, setName } from './names.ts'
-import { CALL_METHODS, OPENING_METHODS, portLists, REGISTER, startsWith } from './render-matches.ts'
 import { renderLog } from './render-log.ts'
+import { CALL_METHODS, OPENING_METHODS, portLists, REGISTER, startsWith } from './render-matches.ts'
 import { renderRegister } from './render-register.ts'
 import { renderTcp } from './render-tcp.ts'
 import { renderUdp } from './render-udp.ts'
@@ -48,6 +48,7 @@ export function renderChains(input: ChainInput, family: Family, next?: NextLimit
   // for somebody else passes anyway. Whatever it does not take goes the long way, where the same bucket is asked.
   const underLimit = render.under('proven')
   const unnamed = `-m set ! --match-set ${setName('named', family)} src`
+  const unsuspended = `-m set ! --match-set ${setName('susp', family)} src,src`
   const provenFirst =
     underLimit === undefined
       ? []
@@ -60,6 +61,7 @@ export function renderChains(input: ChainInput, family: Family, next?: NextLimit
                 ...(local ? [] : [protectedAddress]),
                 set('pvn', 'src,src'),
                 match.replace('-p udp ', ''),
+                unsuspended,
                 unnamed,
                 underLimit,
                 traffic.logGroup === undefined ? '-j RETURN' : '-g RINGFENCE-PASSED',

@@ -39,11 +39,11 @@ export function renderRegister(render: ChainRenderer): void {
     ...over('answered', '-g RINGFENCE-UNPROVEN'),
     ...over('answeredTotal', '-g RINGFENCE-UNPROVEN', undefined, `${strict} `),
   ])
-  // Their addresses can be forged, so under attack all of them together have an end too. The table of their ports is
-  // filled from their own addresses alone.
+  // Their addresses can be forged, so under attack their ports and all of them together have an end too. All of them
+  // share the table of the ports: the bucket of an address is asked before it, or one forged address would fill it.
   const returning = (tier: 'returning1' | 'returning2' | 'returning3') => [
-    ...over('returningPort', '-j DROP', undefined, `${strict} `),
     ...over(tier),
+    ...over('returningPort', '-j DROP', 'fillable', `${strict} `),
     ...over('returningTotal', '-j DROP', undefined, `${strict} `),
   ]
   render.chain('RINGFENCE-RETURN1', returning('returning1'))
@@ -66,9 +66,17 @@ export function renderRegister(render: ChainRenderer): void {
     ...over('strictPrefix', '-j DROP', 'fillable'),
     ...over('strictTotal'),
   ])
-  const seen = renderLimit(seenTable(input.sizes, SEEN_FOR), { family, buckets: 1, side: 'upto' })
+  const gate = renderLimit(seenTable(input.sizes, SEEN_FOR), { family, buckets: 1 })
   render.chain('RINGFENCE-FIRST', [
-    `${seen} -j SET --add-set ${setName('seen', family)} src,src --timeout ${SEEN_FOR}`,
+    `${gate} -g RINGFENCE-UNNOTED`,
+    `-j SET --add-set ${setName('seen', family)} src,src --timeout ${SEEN_FOR}`,
+    '-j DROP',
+  ])
+  // The gate is one for everybody, and who is unknown shuts it. Who returns has a bucket that nobody else empties.
+  render.chain('RINGFENCE-UNNOTED', [
+    `${member('ret3')} -g RINGFENCE-RETURN3`,
+    `${member('ret2')} -g RINGFENCE-RETURN2`,
+    `${member('ret1')} -g RINGFENCE-RETURN1`,
     '-j DROP',
   ])
 }

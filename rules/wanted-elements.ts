@@ -12,7 +12,6 @@ import {
   namedByAllowed,
   namedByBlock,
   namedByGateway,
-  namedBySuspension,
   STRICT_KEYS,
   type Until,
   untilOf,
@@ -64,7 +63,6 @@ export class WantedElements {
     this.#exchange(allow, namedByAllowed, stands, touched)
     this.#exchange(gateways, namedByGateway, stands, touched)
     this.#exchange(blocks, namedByBlock, stands, touched)
-    this.#exchange(suspensions, namedBySuspension, stands, touched)
     this.#exchange(allow, keysOfAllowed, stands, touched)
     this.#exchange(pairUp(this.#destinations, destinations), keysOfDestination, stands, touched)
     this.#exchange(gateways, keysOfGateway, stands, touched)

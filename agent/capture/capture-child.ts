@@ -2,7 +2,6 @@ import { readFileSync, readSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import process from 'node:process'
 import type { CaptureReport } from './capture-report.ts'
-import { isNflog } from './nflog-device.ts'
 
 // A program of its own: `node capture-child.js ENGINE INTERFACE SNAPLENGTH BUFFERBYTES FILTER` writes what the native
 // library captures to stdout in the pcap format, and reports to stderr, a line of JSON each. The libraries' loops
@@ -17,6 +16,8 @@ const [engine, device, snapText, bufferText, filter] = process.argv.slice(2) as 
   string,
 ]
 const snapLength = Number(snapText)
+/** As `isNflog` has it; this program stands alone. */
+const isLog = device.startsWith('nflog:')
 const bufferBytes = Number(bufferText)
 
 const STDIN = 0
@@ -152,7 +153,7 @@ function firstLine(error: unknown): string {
 
 /** What stands against capturing on the device, if anything; where there is no /sys the library will say it. */
 function obstacle(): string | undefined {
-  if (isNflog(device)) return undefined
+  if (isLog) return undefined
   try {
     readFileSync('/sys/class/net/lo/flags')
   } catch {
@@ -220,14 +221,14 @@ function runPcap(pcap: PcapModule): void {
   let byClock = false
   const readByClock = () => {
     // A log has no interface that could go down, and wakes up for nothing when it lost something.
-    if (isNflog(device)) return
+    if (isLog) return
     if (!byClock) setInterval(read, BLOCK_TIMEOUT)
     byClock = true
   }
   const read = () => {
     const before = packets
     // libpcap 1.10 calls it an error when a log's socket is empty; and one that is open stays open.
-    if (session.session.dispatch(session.buf, session.header) < 0 && !isNflog(device)) {
+    if (session.session.dispatch(session.buf, session.header) < 0 && !isLog) {
       leave({ type: 'failed', detail: `the capture on ${device} broke off` })
     }
     return packets - before

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { BacktestOrder, ComparisonView } from '../../dashboard/api/comparison.ts'
 import {
   type AccountView,
+  type AllowedView,
   type AllowView,
   type BindingView,
   type BlockOrder,
@@ -73,7 +74,7 @@ export class AgentControlPlane implements ControlPlane {
     this.#questions = new Questions({
       ...options,
       startedAt: clock(),
-      isOff: () => this.#orders.isOff,
+      power: () => this.#orders.power,
       trial: () => this.#candidate.view(clock()),
     })
     this.#backtests = new Backtests(options)
@@ -109,7 +110,7 @@ export class AgentControlPlane implements ControlPlane {
     return this.#orders.unblock(order)
   }
 
-  allow(order: TargetOrder & { readonly reason?: string }): Promise<AllowView> {
+  allow(order: TargetOrder & { readonly reason?: string }): Promise<AllowedView> {
     return this.#orders.allow(order)
   }
 

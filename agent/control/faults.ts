@@ -7,15 +7,17 @@ import { failureSentence } from './notice.ts'
 export interface PartsHealth {
   readonly now: EpochMilliseconds
   readonly rules: RulesStatus
+  /** Off was ordered, and this is why something stayed in the kernel; null where nothing did. */
+  readonly leftBehind?: string | null
   /** The alarm "Not in the path", null where all is well. */
   readonly notInPath: string | null
   readonly sensor: Pick<StatusSnapshot['sensor'], 'state' | 'detail'>
   readonly registrar: Pick<StatusSnapshot['registrar'], 'state' | 'detail'>
   /** Changes that the journal could not take. */
   readonly journalFailures: number
-  /** Verdicts that found no place among so many decisions. */
+  /** Verdicts that found no place among so many others. */
   readonly refusedFull: number
-  readonly decisions: number
+  readonly verdicts: number
 }
 
 /** One thing that is not in order. */
@@ -27,11 +29,26 @@ export interface Fault {
 
 /** What is not in order, the worst first. */
 export function listFaults(health: PartsHealth): readonly Fault[] {
-  const { rules, notInPath, sensor, registrar, journalFailures, refusedFull, decisions } = health
+  const {
+    rules,
+    leftBehind = null,
+    notInPath,
+    sensor,
+    registrar,
+    journalFailures,
+    refusedFull,
+    verdicts,
+  } = health
   const faults: Fault[] = []
   const add = (key: string, sentence: string) => faults.push({ key, sentence: withStop(sentence) })
   if (rules.state === 'failing' && rules.lastError) {
     add('failing', `Rules cannot be applied: ${failureSentence(rules.lastError)}`)
+  }
+  if (leftBehind !== null) {
+    add(
+      'left-behind',
+      `Not off: the rules should be out of the kernel, and some stayed: ${leftBehind} Mend that and say \`ringfence off\` again.`,
+    )
   }
   if (rules.state === 'contested') add('contested', contestedSentence(rules, health.now))
   if (notInPath !== null) add(NOT_IN_PATH, notInPath)
@@ -45,7 +62,11 @@ export function listFaults(health: PartsHealth): readonly Fault[] {
     add('journal', `The journal could not take ${journalFailures} changes: look at the disk.`)
   }
   if (refusedFull > 0) {
-    add('decisions', `${refusedFull} verdicts found no place among ${decisions} decisions.`)
+    const found = refusedFull === 1 ? '1 verdict found' : `${refusedFull} verdicts found`
+    add(
+      'decisions',
+      `${found} no place among the blocks and suspensions of verdicts (${verdicts} stand now): raise kernel.elements.`,
+    )
   }
   return faults
 }

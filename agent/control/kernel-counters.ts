@@ -6,6 +6,10 @@ import { type DropIndex, indexDrops } from './views.ts'
 /** Counters are read at most so often, and so seldom that reading them (10 µs an entry) stays under 5 % of the time. */
 const FRESH: Milliseconds = 800
 const SHARE = 20
+/** However long a look took, waiting for others included: under a flood figures of minutes ago help nobody. */
+const LONGEST_PAUSE: Milliseconds = 10_000
+/** Whoever asks waits so long for a look at most, and sees the figures of the one before. */
+const PATIENCE: Milliseconds = 2_000
 
 export interface ReadCounters {
   readonly at: EpochMilliseconds
@@ -36,14 +40,19 @@ export class CounterReader {
     return this.#latest
   }
 
-  /** Fresh counters; the last ones where the kernel does not answer. */
+  /** Fresh counters; the last ones where the kernel does not answer, or not soon. */
   async refreshed(): Promise<ReadCounters | undefined> {
     const age = this.#clock() - (this.#latest?.at ?? Number.NEGATIVE_INFINITY)
-    if (age < Math.max(FRESH, this.#cost * SHARE)) return this.#latest
+    if (age < Math.max(FRESH, Math.min(LONGEST_PAUSE, this.#cost * SHARE))) return this.#latest
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined
     })
-    await this.#reading
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, PATIENCE)
+    })
+    await Promise.race([this.#reading, patience])
+    clearTimeout(timer)
     return this.#latest
   }
 

@@ -4,6 +4,8 @@ import type { RulesStatus } from '../../rules/status.ts'
 export interface Force {
   readonly mode: 'enforce' | 'observe'
   readonly isOff: boolean
+  /** Off was ordered, and this is why something stayed. */
+  readonly leftBehind?: string | null
   readonly rules: RulesStatus
 }
 
@@ -14,8 +16,10 @@ export function noticeOf(force: Force): string | null {
 }
 
 /** Why the kernel may not do what the rules say; null where it does. */
-export function whyNotInForce({ mode, isOff, rules }: Force): string | null {
+export function whyNotInForce({ mode, isOff, leftBehind = null, rules }: Force): string | null {
   if (mode === 'observe') return 'nothing is dropped while the configuration says mode: observe'
+  if (isOff && leftBehind !== null)
+    return `the rules were to be taken out of the kernel, and some stayed: ${leftBehind}`
   if (isOff) return 'nothing is dropped while the rules are off: `ringfence on` puts them back'
   switch (rules.state) {
     case 'applied':

@@ -1,5 +1,6 @@
 import {
   type AccountView,
+  type AllowedView,
   type AllowView,
   type BlockOrder,
   type DecisionView,
@@ -22,10 +23,13 @@ import { KernelError } from '../../rules/kernel.ts'
 import type { AuditEntry, Decision } from '../journal/entries.ts'
 import { noticeOf } from './notice.ts'
 import type { DaemonParts } from './parts.ts'
-import { decisionView, showTarget } from './views.ts'
+import { showTarget } from './views.ts'
 
 /** Longer blocks are written without an end. */
 const LONGEST_BLOCK_SECONDS = 10 * 365 * 86_400
+
+/** So many decisions are named that an order took back, or left. */
+const MOST_NAMED = 10
 
 export interface OrdersOptions extends DaemonParts {
   /** Decisions as people see them, with what the kernel dropped for them. */
@@ -34,10 +38,20 @@ export interface OrdersOptions extends DaemonParts {
   readonly onChange: () => void
 }
 
+/** Whether the rules may be in the kernel, by the operator's word: `left-behind` where off was not carried out in full. */
+export type Power =
+  | { readonly state: 'on' | 'leaving' | 'off' }
+  | { readonly state: 'left-behind'; readonly why: string }
+
+/** Why something of ours stayed in the kernel after `off`; null where nothing did. */
+export function leftBehindOf(power: Power): string | null {
+  return power.state === 'left-behind' ? power.why : null
+}
+
 /** What the operator orders. Every order is in the audit trail; one that cannot be is refused with a sentence. */
 export class Orders {
   readonly #o: OrdersOptions
-  #isOff = false
+  #power: Power = { state: 'on' }
 
   constructor(options: OrdersOptions) {
     this.#o = options
@@ -45,13 +59,23 @@ export class Orders {
 
   /** Whether the operator took the rules out of the kernel. */
   get isOff(): boolean {
-    return this.#isOff
+    return this.#power.state !== 'on'
+  }
+
+  /** How far his word was carried out. */
+  get power(): Power {
+    return this.#power
   }
 
   /** What has to be said with an order while the kernel drops nothing; null where it does. */
   get notice(): string | null {
     const { mode } = this.#o.config()
-    return noticeOf({ mode, isOff: this.#isOff, rules: this.#o.engine.status() })
+    return noticeOf({
+      mode,
+      isOff: this.isOff,
+      leftBehind: leftBehindOf(this.#power),
+      rules: this.#o.engine.status(),
+    })
   }
 
   async block(order: BlockOrder): Promise<DecisionView & Noted> {
@@ -85,7 +109,11 @@ export class Orders {
     })
     this.audit(order.by, 'block', showPrefix(target))
     const { notice } = await this.#done()
-    return { ...decisionView(decision, this.#o.clock()), notice }
+    const [view] = this.#o.viewsOf([decision])
+    const { allowedBy } = view!
+    if (allowedBy === undefined) return { ...view!, notice }
+    const passes = `${allowedBy} is on the allowlist, which comes first: nothing of ${view!.target} is dropped`
+    return { ...view!, notice: notice === null ? `noted; ${passes}` : `${notice}; and ${passes}` }
   }
 
   async unblock(order: TargetOrder): Promise<{ readonly removed: readonly DecisionView[] }> {
@@ -107,7 +135,7 @@ export class Orders {
     return { removed }
   }
 
-  async allow(order: TargetOrder & { readonly reason?: string }): Promise<AllowView> {
+  async allow(order: TargetOrder & { readonly reason?: string }): Promise<AllowedView> {
     const target = readTarget(order.target)
     if (splitPrefix(target).length === 0) {
       throw new OrderRefused(
@@ -117,11 +145,18 @@ export class Orders {
     }
     const since = this.#o.clock()
     const entry = { target, since, who: order.by, reason: order.reason ?? 'allowed by the operator' }
-    this.#o.decisions.allow(entry)
+    const { lifted, wider } = this.#o.decisions.allow(entry)
     this.#pardon(splitPrefix(target).address)
     this.audit(order.by, 'allow', showPrefix(target))
     await this.#done()
-    return { target: showPrefix(target), since, by: 'operator', reason: entry.reason }
+    return {
+      target: showPrefix(target),
+      since,
+      by: 'operator',
+      reason: entry.reason,
+      lifted: someOf(lifted),
+      wider: someOf(wider),
+    }
   }
 
   async disallow(order: TargetOrder): Promise<{ readonly removed: readonly AllowView[] }> {
@@ -172,17 +207,31 @@ export class Orders {
 
   async off(order: { readonly by: string }): Promise<{ readonly removed: readonly string[] }> {
     this.audit(order.by, 'off', '')
-    this.#isOff = true
-    const removed = await this.#o.removeRules().catch((error: unknown) => {
-      throw error instanceof KernelError ? new OrderRefused('unavailable', error.message) : error
-    })
-    this.#o.onChange()
-    return { removed }
+    const leaving: Power = { state: 'leaving' }
+    this.#power = leaving
+    // Whoever says `on` meanwhile has the last word.
+    const became = (power: Power) => {
+      if (this.#power === leaving) this.#power = power
+      this.#o.onChange()
+    }
+    try {
+      const removed = await this.#o.removeRules()
+      became({ state: 'off' })
+      return { removed }
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      became({ state: 'left-behind', why })
+      if (!(error instanceof KernelError)) throw error
+      throw new OrderRefused(
+        'unavailable',
+        `Not everything of Ringfence could be taken out of the kernel: ${why} What stayed may still drop packets; mend that and say \`ringfence off\` again.`,
+      )
+    }
   }
 
   async on(order: { readonly by: string }): Promise<Noted> {
     this.audit(order.by, 'on', '')
-    this.#isOff = false
+    this.#power = { state: 'on' }
     this.#o.engine.on()
     return this.#done()
   }
@@ -223,6 +272,11 @@ export class Orders {
     this.#o.pardonSource(address)
     this.#o.registrar.pardon(address)
   }
+}
+
+/** The newest first. */
+function someOf(decisions: readonly Decision[]): AllowedView['lifted'] {
+  return { count: decisions.length, first: decisions.slice(0, MOST_NAMED).map(showTarget) }
 }
 
 /** The API's own reading of what a person writes, refusals included. */

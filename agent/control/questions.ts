@@ -14,6 +14,7 @@ import { FaultWatch } from './fault-watch.ts'
 import { type Fault, listFaults, NOT_IN_PATH } from './faults.ts'
 import { CounterReader } from './kernel-counters.ts'
 import { failureSentence, whyNotInForce } from './notice.ts'
+import { leftBehindOf, type Power } from './orders.ts'
 import type { DaemonParts } from './parts.ts'
 import { PathWatch } from './path-watch.ts'
 import { tellStory } from './source-story.ts'
@@ -24,7 +25,7 @@ const MOST_OVER_LIMIT = 50
 
 export interface QuestionsOptions extends DaemonParts {
   readonly startedAt: EpochMilliseconds
-  readonly isOff: () => boolean
+  readonly power: () => Power
   readonly trial: () => TrialView | null
 }
 
@@ -70,6 +71,7 @@ export class Questions {
     const desired = this.#o.desired()
     const { addresses, interfaces, ports } = config.protect
     const { latest } = this.#counters
+    const power = this.#o.power()
     return {
       version: this.#o.version,
       time: now,
@@ -87,16 +89,17 @@ export class Questions {
       sensor: seen,
       logs,
       rules: {
-        state: this.#o.isOff() ? 'off' : config.mode === 'observe' ? 'observing' : rules.state,
+        state: POWERS[power.state] ?? (config.mode === 'observe' ? 'observing' : rules.state),
         backend: rules.backend,
         lastAppliedAt: rules.lastAppliedAt,
         pendingChanges: rules.pendingChanges,
-        lastError: rules.lastError && failureSentence(rules.lastError),
+        lastError: leftBehindOf(power) ?? (rules.lastError && failureSentence(rules.lastError)),
         repairs: rules.repairs.count,
         lastRepair: rules.repairs.last,
         contestedUntil: rules.repairs.contestedUntil,
         full: rules.full,
         notInPath: this.pathWatch.alarm,
+        countedAt: latest?.at ?? null,
         judged: latest?.value.judged ?? { udp: 0, tcp: 0 },
         dropped: latest?.value.dropped ?? {},
         registerPacketsDropped: latest?.registers ?? 0,
@@ -162,7 +165,10 @@ export class Questions {
   /** Why the kernel may not do what the rules say; null where it does. */
   get notInForce(): string | null {
     const { mode } = this.#o.config()
-    return whyNotInForce({ mode, isOff: this.#o.isOff(), rules: this.#o.engine.status() })
+    const power = this.#o.power()
+    const isOff = power.state !== 'on'
+    const rules = this.#o.engine.status()
+    return whyNotInForce({ mode, isOff, leftBehind: leftBehindOf(power), rules })
   }
 
   snapshot(): LiveSnapshot {
@@ -180,7 +186,12 @@ export class Questions {
 
   viewsOf(decisions: readonly Decision[]): DecisionView[] {
     const now = this.#o.clock()
-    return decisions.map((decision) => decisionView(decision, now, this.#counters.latest?.drops))
+    const drops = this.#counters.latest?.drops
+    return decisions.map((decision) => {
+      const view = decisionView(decision, now, drops)
+      const around = this.#o.decisions.allowedAround(decision.target)
+      return around === undefined ? view : { ...view, allowedBy: showPrefix(around) }
+    })
   }
 
   /** Reads the kernel's counters unless that was done a moment ago. */
@@ -193,7 +204,8 @@ export class Questions {
   /** Whether there are rules in the kernel that packets should pass. */
   #standsInKernel(): boolean {
     const { state, lastAppliedAt } = this.#o.engine.status()
-    if (this.#o.config().mode === 'observe' || this.#o.isOff() || state === 'off') return false
+    const isOn = this.#o.power().state === 'on'
+    if (this.#o.config().mode === 'observe' || !isOn || state === 'off') return false
     return lastAppliedAt !== null
   }
 
@@ -201,7 +213,13 @@ export class Questions {
     const { decisions, picture, config } = this.#o
     const faults = this.#faults(now).map(({ sentence }) => sentence)
     const weather = this.#o.weather()
-    const parts = { mode: config().mode, off: this.#o.isOff(), faults, weather, ...decisions.counts }
+    const parts = {
+      mode: config().mode,
+      off: this.#o.power().state === 'off',
+      faults,
+      weather,
+      ...decisions.counts,
+    }
     return picture.state(now, parts)
   }
 
@@ -210,14 +228,22 @@ export class Questions {
     return listFaults({
       now,
       rules: engine.status(),
+      leftBehind: leftBehindOf(this.#o.power()),
       notInPath: this.pathWatch.alarm,
       sensor,
       registrar: registrar.status(),
       journalFailures: decisions.journalFailures,
       refusedFull: decisions.refusedFull,
-      decisions: decisions.size,
+      verdicts: decisions.verdictCount,
     })
   }
+}
+
+/** What is said of the rules while the operator does not want them. */
+const POWERS: Readonly<Partial<Record<Power['state'], StatusSnapshot['rules']['state']>>> = {
+  leaving: 'pending',
+  'left-behind': 'failing',
+  off: 'off',
 }
 
 function pick(limit: { readonly perSecond: number; readonly burst: number }) {

@@ -1,12 +1,15 @@
 import { ExpiryWheel, type Timed } from '../../registrar/expiry-wheel.ts'
 import {
   type Address,
+  type Family,
+  familyOf,
   type Prefix,
   prefixContains,
+  prefixHolds,
   prefixOfAddress,
   type Source,
+  showPrefix,
   sourcePrefixOf,
-  splitPrefix,
 } from '../../registrar/net/address.ts'
 import type { Clock, EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { Block, Suspension } from '../../rules/desired-state.ts'
@@ -30,10 +33,25 @@ export interface DecisionsOptions {
   readonly configured: SparedLists
   /** The host's own addresses, of now. */
   readonly ownAddresses: () => Iterable<Address>
-  /** As many verdicts stand at once as the kernel's sets hold. The operator's own orders are never refused for it. */
-  readonly capacity: number
+  readonly capacity: DecisionRoom
   /** Something that the kernel should hold has changed; `soon`: by a verdict, of which there may be thousands. */
   readonly onChange: (when: 'now' | 'soon') => void
+}
+
+/** How much may stand at once. Verdicts and the operator have sets of their own, so neither takes the other's places. */
+export interface DecisionRoom {
+  /** Decisions of verdicts, of all kinds together. */
+  readonly verdicts: number
+  /** Blocks of the operator, in each family. */
+  readonly orders: number
+}
+
+/** What became of what stood when a target came on the allowlist. */
+export interface Allowed {
+  /** All that lay wholly inside it: taken back. */
+  readonly lifted: readonly Decision[]
+  /** Blocks of more than the target: they stand, for the rest of theirs. */
+  readonly wider: readonly Decision[]
 }
 
 /** What became of a verdict. */
@@ -47,7 +65,7 @@ export type Decided =
  * change is in the journal before the kernel hears of it.
  */
 export class Decisions {
-  /** Verdicts that found no place. */
+  /** Verdicts that found no place among the others. */
   refusedFull = 0
   /** Decisions of grade packet that had to go before their time, for a verdict of grade path. */
   displaced = 0
@@ -59,8 +77,10 @@ export class Decisions {
   readonly #displaceable = new Set<Standing>()
   readonly #wheel = new ExpiryWheel<Standing>()
   readonly #kernel = new KernelItems()
-  #capacity: number
+  #capacity: DecisionRoom
   #blockCount = 0
+  /** Blocks of the operator. */
+  readonly #orderCounts: Record<Family, number> = { 4: 0, 6: 0 }
   #operatorAllow: readonly AllowEntry[]
   #configured: SparedLists
   /** The allowlist of the configuration in force: the same list for as long as nothing changes it. */
@@ -95,6 +115,12 @@ export class Decisions {
     return this.#standing.size
   }
 
+  /** How many verdicts have made stand. */
+  get verdictCount(): number {
+    this.#expire()
+    return this.#standing.size - this.#orderCounts[4] - this.#orderCounts[6]
+  }
+
   /** How many of each kind stand. */
   get counts(): { readonly blocks: number; readonly suspensions: number } {
     this.#expire()
@@ -110,6 +136,13 @@ export class Decisions {
 
   isAllowed(address: Address): boolean {
     return this.#spared.allows(address)
+  }
+
+  /** The prefix of the allowlist that holds the whole target, so that nothing is dropped for it; undefined where none does. */
+  allowedAround(target: DecisionTarget): Prefix | undefined {
+    return this.#spared.allowedAround(
+      target.kind === 'prefix' ? target.prefix : prefixOfAddress(target.address),
+    )
   }
 
   /** The operator's list with that of the configuration, or of another one. */
@@ -131,7 +164,7 @@ export class Decisions {
   }
 
   /** A reloaded configuration file brings its own lists. */
-  configure(configured: SparedLists, { capacity }: { readonly capacity: number }): void {
+  configure(configured: SparedLists, { capacity }: { readonly capacity: DecisionRoom }): void {
     this.#configured = configured
     this.#capacity = capacity
     this.#spared = this.#listSpared()
@@ -140,7 +173,19 @@ export class Decisions {
 
   /** Why the operator may not block a target, in one sentence; undefined where he may. Asked before `order`. */
   refusalOfOrder(target: Prefix): string | undefined {
-    return this.#spared.fromOrder(target)
+    const refusal = this.#spared.fromOrder(target)
+    if (refusal !== undefined) return refusal
+    const family = familyOf(target)
+    const { orders } = this.#capacity
+    this.#expire()
+    const isNew = !this.#find({
+      kind: 'block',
+      target: { kind: 'prefix', prefix: target },
+      scope: 'sip',
+      by: OPERATOR,
+    })
+    if (!isNew || this.#orderCounts[family] < orders) return undefined
+    return `${showPrefix(target)} found no place: ${orders} blocks of IPv${family} that the operator ordered stand, and the kernel's set holds no more. Take some back, or raise kernel.elements.`
   }
 
   decide(verdict: Verdict): Decided {
@@ -166,7 +211,7 @@ export class Decisions {
       this.#options.onChange('soon')
       return { kind: 'extended', decision: extended }
     }
-    if (this.#standing.size >= this.#capacity && !(verdict.grade === 'path' && this.#displace())) {
+    if (!this.#hasRoom && !(verdict.grade === 'path' && this.#displace())) {
       this.refusedFull++
       return { kind: 'none', why: 'full' }
     }
@@ -197,7 +242,12 @@ export class Decisions {
     this.#write(() => this.#options.journal.endDecision(id, { at: this.#options.clock(), by: DISPLACED }))
     this.#delete(oldest)
     this.displaced++
-    return this.#standing.size < this.#capacity
+    return this.#hasRoom
+  }
+
+  /** Whether one more verdict finds a place. */
+  get #hasRoom(): boolean {
+    return this.verdictCount < this.#capacity.verdicts
   }
 
   /**
@@ -239,20 +289,25 @@ export class Decisions {
     }, who)
   }
 
-  /** Puts a target on the operator's allowlist; what stands against addresses in it is taken back. */
-  allow(entry: AllowEntry): Decision[] {
+  /**
+   * Puts a target on the operator's allowlist. What stands against nothing but addresses in it is taken back; a block of
+   * more than that stands for the others, since the kernel asks the allowlist first anyway.
+   */
+  allow(entry: AllowEntry): Allowed {
     this.#options.journal.addAllow(entry)
     this.#readAllowed()
     const lifted = this.#end(
       ({ target }) =>
         target.kind === 'source'
           ? prefixContains(entry.target, target.address)
-          : target.prefix === entry.target ||
-            prefixContains(entry.target, splitPrefix(target.prefix).address),
+          : prefixHolds(entry.target, target.prefix),
       entry.who,
     )
+    const wider = this.standing().filter(
+      ({ target }) => target.kind === 'prefix' && prefixHolds(target.prefix, entry.target),
+    )
     this.#options.onChange('now')
-    return lifted
+    return { lifted, wider }
   }
 
   disallow(target: Prefix): AllowEntry | undefined {
@@ -306,6 +361,7 @@ export class Decisions {
       standing = { decision, dueSecond: undefined }
       this.#standing.set(key, standing)
       if (decision.kind === 'block') this.#blockCount++
+      this.#countOrder(decision, 1)
     }
     if (decision.grade === 'packet') this.#displaceable.add(standing)
     else this.#displaceable.delete(standing)
@@ -320,7 +376,14 @@ export class Decisions {
     this.#standing.delete(keyOf(decision))
     this.#displaceable.delete(standing)
     if (decision.kind === 'block') this.#blockCount--
+    this.#countOrder(decision, -1)
     this.#kernel.delete(decision)
+  }
+
+  #countOrder({ by, target }: Decision, change: 1 | -1): void {
+    if (by !== OPERATOR) return
+    const where = target.kind === 'prefix' ? target.prefix : target.address
+    this.#orderCounts[familyOf(where)] += change
   }
 
   #end(isMeant: (decision: Decision) => boolean, who: string): Decision[] {

@@ -13,7 +13,7 @@ import {
   type StrictOrder,
   type UnknownRate,
 } from './attack.ts'
-import type { Decisions } from './decisions.ts'
+import type { DecisionRoom, Decisions } from './decisions.ts'
 import { buildConfiguredState, buildDesiredState, type ConfiguredState, unknownTotals } from './desired.ts'
 import { type LaneCounts, Lanes } from './lanes.ts'
 import type { ProvenBounds } from './proven-ports.ts'
@@ -257,9 +257,13 @@ function boundsOf({ kernel, registrar }: Config, { memoryBytes }: HostFacts): Pr
   return { maxBindings: registrar.maxBindings, capacity: tableSizes(kernel, memoryBytes).elements }
 }
 
-/** As many verdicts stand at once as leave the operator some room in the kernel's sets. */
-export function mostDecisions({ kernel }: Config, { memoryBytes }: HostFacts): number {
-  return Math.floor(tableSizes(kernel, memoryBytes).elements * 0.9)
+/**
+ * As many stand at once as the kernel's sets hold. All verdicts could mean one and the same set; they stay below what
+ * counts as full, since the kernel may still hold elements whose time is over.
+ */
+export function mostDecisions({ kernel }: Config, { memoryBytes }: HostFacts): DecisionRoom {
+  const { elements } = tableSizes(kernel, memoryBytes)
+  return { verdicts: Math.floor(elements * 0.9), orders: elements }
 }
 
 function strictOrderOf(setting: string | undefined): StrictOrder {

@@ -40,6 +40,11 @@ export class Spared {
     return this.#allow.holds(address)
   }
 
+  /** The prefix of the allowlist that holds the whole target; undefined where none does. */
+  allowedAround(target: Prefix): Prefix | undefined {
+    return this.#allow.around(target)
+  }
+
   /** Why a verdict about `address` may not reach `target`, which is that address, its port or its /64. */
   fromVerdict(target: DecisionTarget, address: Address): SparedFrom | undefined {
     if (this.#allow.holds(address)) return 'allowed'

@@ -23,6 +23,18 @@ export class PrefixSet {
     this.#byLength = byLength
   }
 
+  /** The longest of the prefixes that holds all of another one; undefined where none does. */
+  around(prefix: Prefix): Prefix | undefined {
+    const { address, length } = splitPrefix(prefix)
+    let found: { readonly prefix: Prefix; readonly length: number } | undefined
+    for (const [wide, prefixes] of this.#byLength[familyOf(address)]) {
+      if (wide > length || (found && found.length >= wide)) continue
+      const candidate = prefixOf(address, wide)
+      if (prefixes.has(candidate)) found = { prefix: candidate, length: wide }
+    }
+    return found?.prefix
+  }
+
   /** Whether one of the prefixes holds the address. */
   holds(address: Address): boolean {
     const family = familyOf(address)

@@ -1,6 +1,6 @@
 import type { Milliseconds } from '../../registrar/net/time.ts'
 import type { Frame } from '../capture/frame.ts'
-import { canLeaveRequests, type KernelStatistics, LiveCapture } from '../capture/live.ts'
+import { type CaptureState, canLeaveRequests, type KernelStatistics, LiveCapture } from '../capture/live.ts'
 import { FrameMerge } from '../capture/merge-frames.ts'
 import { nflogDevice } from '../capture/nflog-device.ts'
 import { readNflog } from '../decode/nflog.ts'
@@ -12,8 +12,6 @@ import type { CaptureSummary, SamplingSummary, SensorSettings } from './messages
 const TRY_LOG_FOR: Milliseconds = 10_000
 const LOG_PAUSE: Milliseconds = 60_000
 const MOST_SILENT_SECONDS = 2
-/** Under a flood everything is captured meanwhile; when it is quiet again there is time. */
-const FIRST_ANSWER: Milliseconds = 1_000
 
 export interface CapturesOptions {
   readonly settings: Pick<SensorSettings, 'engine' | 'udpPorts' | 'tcpPorts' | 'sampling'>
@@ -46,8 +44,6 @@ export class Captures {
   #samples = 0
   #logFrames = 0
   #silentSeconds = 0
-  #hasLogged = false
-  #logsSomething = promised()
   #answers = 0
 
   constructor(options: CapturesOptions) {
@@ -68,7 +64,7 @@ export class Captures {
   }
 
   start(): void {
-    for (const device of this.#devices) device.start()
+    for (const device of this.#devices) device.start({ withAnswers: this.#log !== undefined })
   }
 
   async stop(): Promise<void> {
@@ -78,7 +74,8 @@ export class Captures {
   }
 
   get summaries(): readonly CaptureSummary[] {
-    return this.#devices.map((device) => device.summary)
+    const content = this.#mode === 'loud' || this.#mode === 'becoming-quiet' ? 'answers' : 'all'
+    return this.#devices.map((device) => device.summary(content))
   }
 
   /** Frames since the start that nobody saw. */
@@ -119,6 +116,8 @@ export class Captures {
   #watch({ name, frames }: WatchedDevice, place: number): DeviceCaptures {
     const { settings, devices } = this.#options
     const { engine, udpPorts, tcpPorts } = settings
+    const mark = (take: (frame: Frame) => void) =>
+      devices.length > 1 ? (frame: Frame) => take({ ...frame, capture: place }) : take
     return new DeviceCaptures({
       name,
       capture: {
@@ -126,11 +125,9 @@ export class Captures {
         // Who the softswitch answers is believed of frames that leave: from outside anybody can forge its address.
         frames: frames === 'all' ? 'outside-in' : frames,
         ports: { udpPorts, tcpPorts },
-        onFrame:
-          devices.length > 1
-            ? (frame) => this.#take({ ...frame, capture: place })
-            : (frame) => this.#take(frame),
       },
+      onFrame: mark((frame) => this.#take(frame)),
+      onAnswer: mark((frame) => this.#takeAnswer(frame)),
       onGap: this.#options.onGap,
       onLost: (amount, seconds) => {
         this.#options.onGap()
@@ -156,30 +153,27 @@ export class Captures {
   }
 
   #take(frame: Frame): void {
-    switch (this.#mode) {
-      case 'quiet':
-        if (this.#loudness.frame(frame.time)) this.#becomeLoud()
-        if (this.#isApart) this.#merge.take(frame)
-        else this.#options.onFrame(frame)
-        return
-      case 'loud':
-        this.#answers++
-        this.#merge.take(frame)
-        return
-      case 'becoming-loud':
-      case 'becoming-quiet':
-        this.#merge.take(frame)
-        return
+    if (this.#mode !== 'quiet') {
+      this.#merge.take(frame)
+      return
     }
+    if (this.#loudness.frame(frame.time)) this.#becomeLoud()
+    if (this.#isApart) this.#merge.take(frame)
+    else this.#options.onFrame(frame)
+  }
+
+  #takeAnswer(frame: Frame): void {
+    // Else it comes with everything; while that changes, better twice than not at all.
+    if (this.#mode === 'quiet') return
+    this.#answers++
+    this.#merge.take(frame)
   }
 
   #logged(frame: Frame): void {
     // A rule of somebody else's.
     if (frame.logged === undefined) return
     this.#logFrames++
-    // The rules write it, and it can be read.
-    this.#logsSomething.resolve()
-    this.#hasLogged = true
+    this.#leaveRequests()
     if (frame.logged === 'sample') this.#samples++
     if (frame.logged === 'sample') {
       // What is captured whole counts itself.
@@ -192,40 +186,34 @@ export class Captures {
     if (!this.#log || performance.now() < this.#notBefore) return
     this.#mode = 'becoming-loud'
     this.#trouble = ''
-    this.#hasLogged = false
-    this.#logsSomething = promised()
-    const until = this.#logsSomething.promise
     this.#log.start()
     this.#giveUp = setTimeout(() => this.#stayQuiet(), TRY_LOG_FOR)
-    const begun = this.#devices.map((device) => device.capture('answers', { until, within: FIRST_ANSWER }))
-    void Promise.all(begun).then((done) => {
-      clearTimeout(this.#giveUp)
-      if (this.#mode !== 'becoming-loud' || !done.every(Boolean)) return
-      this.#mode = 'loud'
-      this.#since = Date.now()
-      this.#answers = 0
-      this.#silentSeconds = 0
-      this.#loudness.restart()
-    })
+  }
+
+  /** The log can be read, and the rules write it. */
+  #leaveRequests(): void {
+    if (this.#mode !== 'becoming-loud' || !this.#devices.every(({ seesAnswers }) => seesAnswers)) return
+    clearTimeout(this.#giveUp)
+    this.#mode = 'loud'
+    this.#since = Date.now()
+    this.#answers = 0
+    this.#silentSeconds = 0
+    this.#loudness.restart()
+    for (const device of this.#devices) void device.leaveRequests()
   }
 
   #stayQuiet(): void {
     this.#notBefore = performance.now() + LOG_PAUSE
-    if (this.#hasLogged) {
-      this.#becomeQuiet()
-      return
-    }
     if (this.#trouble === '') this.#trouble = 'no rule wrote anything into it'
-    for (const device of this.#devices) device.keep()
     this.#mode = 'quiet'
     this.#loudness.restart()
     void this.#log?.stop()
   }
 
   #becomeQuiet(): void {
+    if (this.#mode !== 'loud') return
     this.#mode = 'becoming-quiet'
-    void Promise.all(this.#devices.map((device) => device.capture('all'))).then(async (done) => {
-      if (this.#mode !== 'becoming-quiet' || !done.every(Boolean)) return
+    void Promise.all(this.#devices.map((device) => device.captureAll())).then(async () => {
       await this.#log?.stop()
       this.#merge.flush()
       this.#mode = 'quiet'
@@ -235,26 +223,29 @@ export class Captures {
   }
 }
 
-type Content = 'all' | 'answers'
-
 interface DeviceCapturesOptions {
   readonly name: string
-  readonly capture: Pick<
-    ConstructorParameters<typeof LiveCapture>[0],
-    'engine' | 'frames' | 'ports' | 'onFrame'
-  >
+  readonly capture: Pick<ConstructorParameters<typeof LiveCapture>[0], 'engine' | 'frames' | 'ports'>
+  /** Of everything, and of answers alone; a frame may come as both. */
+  readonly onFrame: (frame: Frame) => void
+  readonly onAnswer: (frame: Frame) => void
   readonly onLost: (frames: number, seconds: number) => void
   readonly onGap: () => void
 }
 
-/** The capture of one device; while it changes from one to another, both. */
+/**
+ * The captures of one device: of everything while it is quiet, and of answers alone. The first frames of a capture that
+ * knows directions are lost in libpcap (see `LiveCaptureOptions`), so that of answers runs all the time, ready for the
+ * moment when it is the only one; and that of everything is not taken for one before it has shown a frame.
+ */
 class DeviceCaptures {
   readonly name: string
   readonly canNarrow: boolean
   readonly #options: DeviceCapturesOptions
   readonly #losses: Losses
-  #current: LiveCapture
-  #next: LiveCapture | undefined
+  #all: LiveCapture | undefined
+  #answers: LiveCapture | undefined
+  #hasShown = promised()
   /** Of captures that have ended. */
   #lostBefore = 0
 
@@ -263,23 +254,30 @@ class DeviceCaptures {
     this.#options = options
     this.canNarrow = canLeaveRequests({ interface: options.name, ...options.capture })
     this.#losses = new Losses(options.onLost)
-    this.#current = this.#open('all')
   }
 
-  start(): void {
-    this.#current.start()
+  start({ withAnswers }: { readonly withAnswers: boolean }): void {
+    this.#captureAll()
+    if (!withAnswers) return
+    this.#answers = this.#open('answers', this.#options.onAnswer)
+    this.#answers.start()
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#current.stop(), this.#next?.stop()])
+    await Promise.all([this.#all?.stop(), this.#answers?.stop()])
   }
 
   get lost(): number {
     return this.#lostBefore + this.#losses.total
   }
 
-  get summary(): CaptureSummary {
-    const { state } = this.#current
+  get seesAnswers(): boolean {
+    return this.#answers?.state.state === 'running'
+  }
+
+  /** How that one of its captures is that counts now. */
+  summary(content: 'all' | 'answers'): CaptureSummary {
+    const state: CaptureState = (content === 'all' ? this.#all : this.#answers)?.state ?? NOT_STARTED
     return {
       name: this.name,
       state: state.state,
@@ -288,70 +286,49 @@ class DeviceCaptures {
     }
   }
 
-  /**
-   * Captures that, and ends what captured before once it does and `until` is there. False where something else was asked
-   * for meanwhile. The first frames of a capture that knows directions are lost in libpcap (see `LiveCaptureOptions`),
-   * so it has to have shown one; where none comes that is not waited for longer than `within`, if that is given.
-   */
-  async capture(
-    content: Content,
-    { within, until }: { readonly within?: Milliseconds; readonly until?: Promise<unknown> } = {},
-  ): Promise<boolean> {
-    void this.#next?.stop()
-    const running = promised()
+  /** Begins to capture everything; resolves when it shows a frame. */
+  async captureAll(): Promise<void> {
+    this.#captureAll()
+    await this.#hasShown.promise
+  }
+
+  /** Ends the capture of everything. What it had captured and nobody read is counted as lost. */
+  async leaveRequests(): Promise<void> {
+    const all = this.#all
+    this.#all = undefined
+    await all?.stop()
+    if (!all || all.abandoned === 0) return
+    this.#lostBefore += all.abandoned
+    this.#options.onGap()
+  }
+
+  #captureAll(): void {
+    if (this.#all) return
     const shown = promised()
-    const next = this.#open(content, { onRunning: running.resolve, onFirstFrame: shown.resolve })
-    this.#next = next
-    next.start()
-    await Promise.all([running.promise, until])
-    const timer = within === undefined ? undefined : setTimeout(shown.resolve, within)
-    await shown.promise
-    clearTimeout(timer)
-    if (this.#next !== next) return false
-    const last = this.#current
-    this.#current = next
-    this.#next = undefined
-    await last.stop()
-    if (last.abandoned > 0) {
-      this.#lostBefore += last.abandoned
-      this.#options.onGap()
-    }
-    return true
+    this.#hasShown = shown
+    let isFirst = true
+    this.#all = this.#open('all', (frame) => {
+      if (isFirst) shown.resolve()
+      isFirst = false
+      this.#options.onFrame(frame)
+    })
+    this.#all.start()
   }
 
-  /** What was begun beside the capture of now is given up. */
-  keep(): void {
-    void this.#next?.stop()
-    this.#next = undefined
-  }
-
-  #open(
-    content: Content,
-    on?: { readonly onRunning: () => void; readonly onFirstFrame: () => void },
-  ): LiveCapture {
-    const seen = this.#losses.of()
-    const { onFrame } = this.#options.capture
-    let isFirst = on !== undefined
+  #open(content: 'all' | 'answers', onFrame: (frame: Frame) => void): LiveCapture {
     return new LiveCapture({
       ...this.#options.capture,
-      onFrame: (frame) => {
-        if (isFirst) {
-          isFirst = false
-          on?.onFirstFrame()
-        }
-        onFrame(frame)
-      },
       interface: this.name,
       content,
+      onFrame,
       bufferBytes: content === 'answers' ? ANSWERS_BUFFER : BUFFER,
-      onStatistics: seen,
-      onState: ({ state }) => {
-        this.#options.onGap()
-        if (state === 'running') on?.onRunning()
-      },
+      onStatistics: this.#losses.of(),
+      onState: this.#options.onGap,
     })
   }
 }
+
+const NOT_STARTED: CaptureState = { state: 'waiting', detail: 'not started' }
 
 function promised(): { readonly promise: Promise<void>; readonly resolve: () => void } {
   let resolve: () => void = () => {}
@@ -362,7 +339,7 @@ function promised(): { readonly promise: Promise<void>; readonly resolve: () => 
 }
 
 /** With both for a moment, the sensor and its children stay within 150 MB. */
-const BUFFER = 48 * 1024 * 1024
+const BUFFER = 40 * 1024 * 1024
 /** Answers come as fast as the softswitch can give them. */
 const ANSWERS_BUFFER = 8 * 1024 * 1024
 

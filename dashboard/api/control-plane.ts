@@ -5,6 +5,7 @@ import type {
   ApplyOrder,
   CandidateText,
   PlanView,
+  SomeOf,
   TraceOrder,
   TraceView,
   TrialView,
@@ -22,8 +23,8 @@ export interface ControlPlane {
   block(order: BlockOrder): Promise<DecisionView & Noted>
   /** Takes back every block and suspension of exactly this target. */
   unblock(order: TargetOrder): Promise<{ readonly removed: readonly DecisionView[] }>
-  /** Puts a target on the operator's allowlist (and takes back blocks of it). */
-  allow(order: TargetOrder & { readonly reason?: string }): Promise<AllowView>
+  /** Puts a target on the operator's allowlist, and takes back what stands against nothing but addresses in it. */
+  allow(order: TargetOrder & { readonly reason?: string }): Promise<AllowedView>
   disallow(order: TargetOrder): Promise<{ readonly removed: readonly AllowView[] }>
   allowed(): Promise<readonly AllowView[]>
   explain(address: string): Promise<SourceStory>
@@ -112,6 +113,8 @@ export interface DecisionView {
   /** Packets and bytes that the kernel dropped for it; null where the kernel is not asked (observe mode). */
   readonly packetsDropped: number | null
   readonly bytesDropped: number | null
+  /** The prefix of the allowlist that holds the whole target, which comes first: nothing is dropped for it. */
+  readonly allowedBy?: string
 }
 
 export interface AllowView {
@@ -120,6 +123,14 @@ export interface AllowView {
   /** `operator`, or `configuration` for the entries of the configuration file. */
   readonly by: string
   readonly reason: string
+}
+
+/** What came of putting a target on the allowlist. Targets as `DecisionView` shows them. */
+export interface AllowedView extends AllowView {
+  /** Blocks and suspensions that lay wholly inside it: taken back. */
+  readonly lifted: SomeOf
+  /** Blocks and suspensions of more than it: they stand for the rest of theirs. */
+  readonly wider: SomeOf
 }
 
 export interface AccountView {
@@ -256,6 +267,8 @@ export interface StatusSnapshot {
     /** Packets dropped since the daemon began, by what dropped them (`DropCause` of the rules); causes without any too. */
     readonly dropped: Readonly<Record<string, number>>
     readonly registerPacketsDropped: number
+    /** When the kernel's counters were read that are shown here; null before the first time. */
+    readonly countedAt?: EpochMilliseconds | null
     /** What would have been done, newest last (observe mode). */
     readonly wouldHaveDone: readonly string[]
   }

@@ -97,6 +97,12 @@ export function prefixContains(prefix: Prefix, address: Address): boolean {
   return prefixOf(address, length) === prefix
 }
 
+/** Whether every address of `narrow` is one of `wide`; a prefix holds itself. */
+export function prefixHolds(wide: Prefix, narrow: Prefix): boolean {
+  const { address, length } = splitPrefix(narrow)
+  return splitPrefix(wide).length <= length && prefixContains(wide, address)
+}
+
 /** How a prefix is shown to a person: a single address without its length. */
 export function showPrefix(prefix: Prefix): string {
   const { address, length } = splitPrefix(prefix)

@@ -26,7 +26,7 @@ export function explain(walk: Walk, telling: Telling): Trace {
   const what = `${nameOf(chains, telling)} from ${namesOf(telling.view).source}`
   const says =
     walk.verdict === 'pass'
-      ? `${what} passes: ${sayPassing(walk, lane, chains, telling)}.`
+      ? `${what} passes: ${sayPassing(walk, lane, chains, telling)}.${sayForOthers(walk, telling)}`
       : `${what} is dropped: ${sayDropped(walk, telling)}.`
   return { verdict: walk.verdict, says, rule: walk.decidedBy?.text ?? null, lane, steps }
 }
@@ -60,6 +60,13 @@ function isShortWay({ decidedBy, passed, steps }: Walk): boolean {
   if (steps.some(({ rule: { target } }) => target.kind === 'goto' && target.chain === 'RINGFENCE-PASSED'))
     return true
   return decidedBy?.chain === 'RINGFENCE' && passed.some(({ rule }) => rule === decidedBy)
+}
+
+/** Where the destination is this host, the short way does not ask for it. */
+function sayForOthers(walk: Walk, { view, state, destinationType }: Telling): string {
+  const isForUs = destinationType !== undefined || state.traffic.destinations !== 'local'
+  if (isForUs || !isShortWay(walk)) return ''
+  return ` It is not for this host (${view.packet.destination} is none of its addresses): REGISTERs of proven ports are taken before that is asked, and what is over their limit passes unjudged.`
 }
 
 /** Whom a set punishes, where it drops. */
@@ -106,6 +113,7 @@ const LANES: Readonly<Record<ChainName, TraceLane>> = {
   'RINGFENCE-UNKNOWN': 'unknown',
   'RINGFENCE-STRICT': 'unknown',
   'RINGFENCE-FIRST': 'unknown',
+  'RINGFENCE-UNNOTED': 'unknown',
   'RINGFENCE-CONNECT': 'unknown',
 }
 
@@ -174,7 +182,9 @@ function sayDropped({ fullTable, decidedBy, steps }: Walk, telling: Telling): st
     return `the table of ${table?.says ?? fullTable} is full and takes nobody new`
   }
   const { source } = namesOf(telling.view)
-  if (last.rule.chain === 'RINGFENCE-FIRST') return sayFirst(steps, source)
+  if (last.rule.chain === 'RINGFENCE-FIRST' || last.rule.chain === 'RINGFENCE-UNNOTED') {
+    return sayFirst(steps, source)
+  }
   const chain = decidedBy?.chain
   if (chain === 'RINGFENCE-OVER') return `${source} is over limits.sip: ${sayOver(steps, telling)}`
   return sayRule(last, telling)

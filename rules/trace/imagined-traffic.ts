@@ -43,7 +43,8 @@ export class ImaginedTraffic {
     const walked = this.#walk('RINGFENCE', view, now)
     if (walked.verdict === 'pass' && packet.protocol === 'tcp' && packet.syn) this.#connect(view)
     const { tables } = this.#rules.chains(view.family)
-    return explain(walked, { view, state: this.#rules.state, tables, now })
+    const type = destinationType(packet.destination, this.#host)
+    return explain(walked, { view, state: this.#rules.state, tables, now, destinationType: type })
   }
 
   /** The host itself sends a packet; `packet.interface` is where it leaves. */

@@ -5,7 +5,7 @@ import type { LimitTable } from '../limit-tables.ts'
 import { purposeOf, SEEN_FOR, type SetPurpose } from '../names.ts'
 import type { FoundElement } from './held-elements.ts'
 import type { PacketView } from './packet-view.ts'
-import type { Match, Rule } from './parse-rule.ts'
+import type { DestinationType, Match, Rule } from './parse-rule.ts'
 import type { TableNames } from './table-names.ts'
 import type { WalkedStep } from './walk.ts'
 
@@ -15,6 +15,8 @@ export interface Telling {
   readonly state: DesiredState
   readonly tables: TableNames
   readonly now: EpochMilliseconds
+  /** How the host takes what is sent to the packet's destination; undefined where it is for another host. */
+  readonly destinationType: DestinationType | undefined
 }
 
 /** Why a rule matched, in words for an admin. */
@@ -96,6 +98,7 @@ function saySet(
   if (element !== undefined) return sayElement(element, telling)
   const { address, source } = namesOf(telling.view)
   if (purposeOf(match.set) === 'named') return `no rule that goes before the proven names ${address}`
+  if (purposeOf(match.set) === 'susp') return `${source} is not suspended`
   // The only other set that is asked for who is not in it.
   return `${source} was not seen within ${SEEN_FOR} s`
 }
@@ -125,6 +128,7 @@ function sayPlain(rule: Rule, { view }: Telling): string {
   const { interface: name, destinationPort, protocol } = view.packet
   const { target } = rule
   if (target.kind === 'none') return 'the packet comes by'
+  if (target.kind === 'add' && rule.chain === 'RINGFENCE-FIRST') return 'it can be noted'
   if (target.kind === 'add') return 'it is a request'
   if (rule.chain === 'RINGFENCE') {
     if (target.kind === 'return') return 'it comes from this host itself'
@@ -148,6 +152,7 @@ function sayPlain(rule: Rule, { view }: Telling): string {
 /** What ends a chain. */
 const SAY_LAST: Readonly<Record<string, string>> = {
   'RINGFENCE-FIRST': 'the first packet of an unproven address and port is not served under attack',
+  'RINGFENCE-UNNOTED': 'the first packet of an unproven address and port is not served under attack',
   'RINGFENCE-OVER': 'limits.sip is enforced',
   'RINGFENCE-AGGREGATOR': 'it is over the limit of a proven address and port, and no aggregator',
 }

@@ -1,6 +1,13 @@
 import type { Family } from '../../registrar/net/address.ts'
 import type { DesiredState } from '../desired-state.ts'
-import { gatewayTable, type LimitTable, limitTables, renderLimit, SAMPLE_TABLE, seenTable } from '../limit-tables.ts'
+import {
+  gatewayTable,
+  type LimitTable,
+  limitTables,
+  renderLimit,
+  SAMPLE_TABLE,
+  seenTable,
+} from '../limit-tables.ts'
 import { SEEN_FOR } from '../names.ts'
 
 /** Whose limit a hashlimit table of the rules is, by its name in the kernel. */

@@ -61,6 +61,7 @@ export class Tracer {
       spend: (limit, of) => buckets.spend(limit, of, now),
       countConnections: () => 1,
     }
-    return explain(walk(read, 'RINGFENCE', view, memory), { view, state, tables, now })
+    const type = destinationType(packet.destination, host)
+    return explain(walk(read, 'RINGFENCE', view, memory), { view, state, tables, now, destinationType: type })
   }
 }

@@ -104,12 +104,12 @@ async function benchRate(
   )
 }
 
-/** What the rule with the limit for REGISTERs has dropped. */
+/** What the limits of unknown sources have dropped. */
 async function limitDrops(cable: Cable): Promise<number> {
-  const listed = await cable.run('server', 'iptables', ['-t', 'raw', '-nvxL', 'RINGFENCE-REGISTER'])
-  const line = listed.split('\n').find((text) => text.includes('DROP') && text.includes('limit: above'))
-  if (!line) throw new Error(`no limit in RINGFENCE-REGISTER:\n${listed}`)
-  return Number.parseInt(line, 10)
+  const listed = await cable.run('server', 'iptables', ['-t', 'raw', '-nvxL', 'RINGFENCE-UNKNOWN'])
+  const lines = listed.split('\n').filter((text) => text.includes('DROP') && text.includes('limit: above'))
+  if (lines.length === 0) throw new Error(`no limit in RINGFENCE-UNKNOWN:\n${listed}`)
+  return lines.reduce((sum, line) => sum + Number.parseInt(line, 10), 0)
 }
 
 /** What the block of each address has dropped. */

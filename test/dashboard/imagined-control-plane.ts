@@ -288,9 +288,11 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
         reason: order.reason ?? '',
       }
       allowed.push(view)
+      const lifted = decisions.filter(({ target }) => target === order.target)
       decisions = decisions.filter(({ target }) => target !== order.target)
       record(`allow ${order.target}`, order.by)
-      return view
+      const first = lifted.map(({ target }) => target)
+      return { ...view, lifted: { count: first.length, first }, wider: { count: 0, first: [] } }
     },
     async disallow(order) {
       const removed = allowed.filter(({ target }) => target === order.target)

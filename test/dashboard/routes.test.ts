@@ -67,7 +67,7 @@ describe('orders', () => {
     const view = { target: '198.51.100.0/24', since: 1_000_000, by: 'operator', reason: 'our trunk' }
     expect(await ask('POST', 'allow', { target: '198.51.100.9/24', reason: 'our trunk' })).toEqual({
       status: 201,
-      body: view,
+      body: { ...view, lifted: { count: 0, first: [] }, wider: { count: 0, first: [] } },
     })
     expect(await ask('GET', 'allowed')).toEqual({ status: 200, body: [view] })
     expect(await ask('POST', 'blocks', { target: '198.51.100.0/24' })).toEqual({

@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { DecisionView, SourceStory } from '../../dashboard/api/control-plane.ts'
 import { canRun } from '../requirements.ts'
@@ -162,5 +163,65 @@ describe.runIf(able)('off, after a change from one kind of iptables to the other
     for (const kind of ['nft', 'legacy']) {
       expect(await server.namespace.run(`iptables-${kind}-save`, '-t', 'raw')).not.toContain('RINGFENCE')
     }
+  })
+})
+
+describe.runIf(able)('a daemon on a host that was switched from one kind of iptables to the other', () => {
+  const stage = new Stage()
+  afterAll(() => stage.remove())
+
+  it('judges by one kind alone, and off says what stayed and what did not', async () => {
+    await stage.create()
+    const server = await stage.addHost('switch', SERVER)
+    const { namespace } = server
+    const isNft = (await namespace.run('iptables', '--version')).includes('nf_tables')
+    const [first, second] = isNft ? ['nft', 'legacy'] : ['legacy', 'nft']
+    const saved = (kind: string, family = '') =>
+      namespace.run(`ip${family}tables-${kind}-save`, '-t', 'raw').then((text) => text.trim())
+    const ringfence = new Ringfence(stage, server, SETTINGS)
+    await ringfence.start()
+    await ringfence.stop()
+    const foreign = '-A PREROUTING -s 192.0.2.77/32 -j DROP'
+    await namespace.feed(`*raw\n${foreign}\nCOMMIT\n`, `iptables-${first}-restore`, '--noflush')
+    const path = stage.path('switched')
+    mkdirSync(path)
+    for (const program of ['iptables', 'ip6tables']) {
+      for (const what of ['', '-save', '-restore'])
+        symlinkSync(`/usr/sbin/xtables-${second}-multi`, join(path, `${program}${what}`))
+    }
+
+    await ringfence.start({ path })
+    expect((await ringfence.status()).rules.backend).toBe(`iptables-${second}`)
+    await ringfence.daemon!.says(/of the other kind of iptables, of before, were removed/)
+    expect(await saved(first)).not.toContain('RINGFENCE')
+    expect(await saved(first, '6')).not.toContain('RINGFENCE')
+    expect(await saved(first)).toContain(foreign)
+    expect(await saved(second)).toContain('-A PREROUTING -j RINGFENCE')
+    expect(await saved(second, '6')).toContain('-A PREROUTING -j RINGFENCE')
+
+    // Somebody's own rule holds a set of ours, and what the other kind holds is back, by whatever hand.
+    const holds = ['INPUT', '-m', 'set', '--match-set', 'rf-sip4', 'src', '-j', 'DROP']
+    await namespace.run(`iptables-${second}`, '-A', ...holds)
+    const ours =
+      '*raw\n:RINGFENCE - [0:0]\n-A PREROUTING -j RINGFENCE\n-A RINGFENCE -m set --match-set rf-reg4 src -j DROP\nCOMMIT\n'
+    await namespace.feed(ours, `iptables-${first}-restore`, '--noflush')
+    const refused = await ringfence.command(['off'])
+    expect(refused).toMatchObject({ exitCode: 1, stdout: '' })
+    expect(refused.stderr).toMatch(/Not everything .* A set could not be removed: rf-sip4: /)
+    expect(await ringfence.status()).toMatchObject({
+      state: 'degraded',
+      sentence: expect.stringMatching(/^Not in order: Not off: .*rf-sip4/),
+      rules: { state: 'failing', lastError: expect.stringContaining('rf-sip4') },
+    })
+    for (const kind of ['nft', 'legacy']) expect(await saved(kind)).not.toContain('RINGFENCE')
+    expect((await namespace.run('ipset', 'list', '-n')).trim()).toBe('rf-sip4')
+
+    await namespace.run(`iptables-${second}`, '-D', ...holds)
+    expect((await ringfence.command(['off'])).exitCode).toBe(0)
+    expect(await namespace.run('ipset', 'list', '-n')).toBe('')
+    expect(await ringfence.status()).toMatchObject({ state: 'off', rules: { state: 'off', lastError: null } })
+    expect((await ringfence.command(['on'])).exitCode).toBe(0)
+    expect(await ringfence.status()).toMatchObject({ rules: { state: 'applied', lastError: null } })
+    expect(await saved(first)).toContain(foreign)
   })
 })

@@ -50,7 +50,9 @@ describe.runIf(able)('beside Kamailio under more packets than should be captured
     (await server.namespace.run('ipset', 'list', 'rf-pvn4')).includes(`\n${member} timeout`)
 
   it('reads requests from the kernel’s log, and everybody gets what is theirs', async () => {
-    expect(await startPhones(stage, phone, SERVER, { users: [1001], registrations: 1, perSecond: 1 }).ended).toBe(0)
+    expect(
+      await startPhones(stage, phone, SERVER, { users: [1001], registrations: 1, perSecond: 1 }).ended,
+    ).toBe(0)
     expect(await sampling()).toMatchObject({ state: 'quiet', group: 5060, detail: '' })
 
     flood = await startFlood(stage, flooder, server, { packets: 12 * LOUD, perSecond: LOUD })
@@ -68,14 +70,10 @@ describe.runIf(able)('beside Kamailio under more packets than should be captured
     const other = await eventually(() => blocked('10.99.0.67'), 10_000, 'a block of the second flooder')
     expect(other).toMatchObject({ kind: 'block', by: 'register-flood', grade: 'packet' })
 
-    const { sensor, rules, rates, sentence } = await ringfence.status()
+    const { sensor, rates, sentence } = await ringfence.status()
     expect(sensor).toMatchObject({ state: 'running', lowerBounds: true, sampling: { state: 'loud' } })
     expect(rates.registers).toBeLessThan(3_000)
     expect(sentence).toContain('at least')
-    // Most of the flood was never read.
-    expect(rules.judged.udp).toBeGreaterThan(4 * LOUD)
-    expect(sensor.framesSeen + sensor.framesLost).toBeLessThan(rules.judged.udp)
-
     expect(await customers.ended).toBe(0)
     expect(phoneCounts(customers)).toEqual({ successes: 6, failures: 0 })
     expect(await newcomers.ended).toBe(0)
@@ -83,6 +81,10 @@ describe.runIf(able)('beside Kamailio under more packets than should be captured
     await guessing.ended
     expect(guessing.output).not.toContain('pw1004')
     await late.end()
+    // Most of the flood was never captured, and all of it is counted.
+    const { sensor: after, rules } = await ringfence.status()
+    expect(rules.judged.udp).toBeGreaterThan(6 * LOUD)
+    expect(after.framesSeen + after.framesLost).toBeLessThan(0.7 * rules.judged.udp)
     const honest = (await ringfence.ask<DecisionView[]>('blocked')).map(({ target }) => target.split(':')[0])
     expect(honest.filter((target) => ['10.99.0.10', '10.99.0.11'].includes(target!))).toEqual([])
     const story = await ringfence.ask<SourceStory>('explain', '10.99.0.11')

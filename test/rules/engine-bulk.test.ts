@@ -325,6 +325,39 @@ test('a full table is said as long as it costs packets', async () => {
   expect(engine.status().full).toEqual([])
 })
 
+test('that no more first packets can be noted is said as long as it costs packets', async () => {
+  await apply(DEFAULTS)
+  let unnoted = 0
+  kernel.packetsOf = (rule, _i, family) =>
+    rule === '-A RINGFENCE-UNNOTED -j DROP' && family === 6 ? unnoted : 0
+  await engine.check()
+  expect(engine.status().full).toEqual([])
+  unnoted = 7_000
+  await engine.check()
+  expect(engine.status().full).toEqual([
+    'More comes than the set rf-seen6 may take in a second (7000 packets dropped since the last look): under attack, first packets of new unknown sources are dropped unnoted, and so are their second ones; proven, returning, gateway and allowed ones are not touched. Raise kernel.seen.',
+  ])
+  expect((await engine.counters()).dropped).toMatchObject({ firstPackets: 7_000, full: 0 })
+  await engine.check()
+  expect(engine.status().full).toEqual([])
+})
+
+test('what is with the kernel at this moment is still pending', async () => {
+  await apply(DEFAULTS)
+  let open = () => {}
+  kernel.gate = new Promise((resolve) => {
+    open = resolve
+  })
+  engine.setDesired(
+    desired({ blocks: Array.from({ length: 3_000 }, (_, i) => block(`10.0.${i >> 8}.${i & 255}`)) }),
+  )
+  await vi.advanceTimersByTimeAsync(10)
+  expect(engine.status()).toMatchObject({ state: 'pending', pendingChanges: 3_000 })
+  open()
+  await engine.settled()
+  expect(engine.status()).toMatchObject({ state: 'applied', pendingChanges: 0 })
+})
+
 describe('traffic and limits', () => {
   const faster = limits({ proven: { perSecond: 20, burst: 100 } })
   const slower = limits({ proven: { perSecond: 3, burst: 5 } })

@@ -56,7 +56,6 @@ describe('a plan', () => {
       'add rf-named4 128.0.0.0/1 -exist',
       'add rf-named6 2001:db8::/32 -exist',
       'add rf-named4 203.0.113.7 -exist',
-      'add rf-named4 192.0.2.1 -exist',
       'add rf-allow4 0.0.0.0/1 -exist',
       'add rf-allow4 128.0.0.0/1 -exist',
       'add rf-allow6 2001:db8::/32 -exist',

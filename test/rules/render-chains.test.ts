@@ -60,7 +60,7 @@ describe.each(FAMILIES)('chains as text, IPv%d', (family) => {
     ],
     [
       'logged',
-      'what passes, and a sample of what arrives, goes to the kernel\'s log',
+      "what passes, and a sample of what arrives, goes to the kernel's log",
       host({ traffic: traffic({ logGroup: 5060 }) }),
     ],
     ['no-tcp', 'no TCP ports', host({ traffic: traffic({ tcpPorts: [] }) })],

@@ -153,7 +153,7 @@ describe('what unknown sources send changes nothing for others', () => {
     }
   })
 
-  test('nor does it when no more first packets can be noted: returning sources alone wait until it is over', () => {
+  test('nor does it when no more first packets can be noted: who returns is served, who is new waits until it is over', () => {
     const state = {
       ...stateOf({ strict: true, enforced: false, responses: 'asked' }),
       sizes: sizes({ seen: 64 }),
@@ -164,15 +164,32 @@ describe('what unknown sources send changes nothing for others', () => {
         attacked.arrive(udp(state, source), NOW)
       }
     }
-    const isReturning = (text: string) => text.startsWith('returning') && text.includes('REGISTER')
-    const [is, was] = [attacked, new ImaginedTraffic(state)].map((world) => verdictsOf(world, state, NOW))
-    expect(is!.filter((text) => !isReturning(text))).toEqual(was!.filter((text) => !isReturning(text)))
-    expect(is!.filter(isReturning).every((text) => text.endsWith('drop unknown'))).toBe(true)
-    const source = SOURCES.returning1[0]
+    const newPort = SOURCES.returning1[0].replace(':5060', ':5099')
+    expect(attacked.arrive(udp(state, newPort), NOW)).toMatchObject({ verdict: 'pass', lane: 'returning' })
+    const source = '203.0.113.250:5060'
     const trace = attacked.arrive(udp(state, source), NOW)
-    expect(trace.says).toContain('and so many come that 198.51.100.8:5060 could not be')
+    expect(trace.says).toContain('and so many come that 203.0.113.250:5060 could not be')
+    expect(verdictsOf(attacked, state, NOW)).toEqual(verdictsOf(new ImaginedTraffic(state), state, NOW))
     // A phone sends again after 0.5, 1, 2 and 4 s (RFC 3261, timer E).
-    const after = [500, 1_500, 3_500].map((later) => attacked.arrive(udp(state, source), NOW + later).lane)
-    expect(after.at(-1)).toBe('returning')
+    const after = [500, 1_500, 3_500].map((later) => attacked.arrive(udp(state, source), NOW + later).verdict)
+    expect(after.at(-1)).toBe('pass')
+  })
+
+  test('nor does a forged address of one who returns, whatever ports it has, keep out others who return', () => {
+    const state = stateOf({ strict: true, enforced: false, responses: 'asked' })
+    const attacked = new ImaginedTraffic(state)
+    for (const family of [0, 1] as const) {
+      for (let i = 0; i < 800; i++) {
+        const forged = SOURCES.returning1[family].replace(/:\d+$/, `:${20_000 + (i >> 1)}`)
+        attacked.arrive(udp(state, forged), NOW)
+      }
+    }
+    for (const name of ['returning2', 'returning3'] as const) {
+      for (const family of [0, 1] as const) {
+        const honest = udp(state, SOURCES[name][family].replace(/:\d+$/, ':5099'))
+        attacked.arrive(honest, NOW)
+        expect(attacked.arrive(honest, NOW)).toMatchObject({ verdict: 'pass', lane: 'returning' })
+      }
+    }
   })
 })

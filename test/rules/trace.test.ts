@@ -286,6 +286,28 @@ describe('what is not for the softswitch', () => {
       tracePacket({ state: STATE, packet, now: NOW, host: { own: new Set([address(own)]) } }).verdict
     expect([verdictWith('192.0.2.2'), verdictWith('192.0.2.3')]).toEqual(['drop', 'not-ours'])
   })
+
+  test('a REGISTER of a proven port to another host takes the short way, and that is said', () => {
+    const host = { own: new Set([address('192.0.2.2')]) }
+    const trace = (destination: string, payload = sip('REGISTER'), state = STATE) =>
+      tracePacket({
+        state,
+        packet: udp(state, SOURCES.proven[0], payload, { destination: address(destination) }),
+        now: NOW,
+        host,
+      })
+    const elsewhere = /It is not for this host \(8\.8\.8\.8 is none of its addresses\)/
+    for (const logGroup of [undefined, 5060]) {
+      const state = logGroup === undefined ? STATE : everyLane({ traffic: traffic({ logGroup }) })
+      expect(trace('8.8.8.8', undefined, state)).toMatchObject({
+        verdict: 'pass',
+        lane: 'proven',
+        says: expect.stringMatching(elsewhere),
+      })
+      expect(trace('192.0.2.2', undefined, state).says).not.toMatch(elsewhere)
+    }
+    expect(trace('8.8.8.8', sip('INVITE')).verdict).toBe('not-ours')
+  })
 })
 
 describe('packets that cannot be', () => {

@@ -36,9 +36,12 @@ dashboard: { listen: '127.0.0.1:8560', passwordFile: ${this.#stage.path('passwor
     )
   }
 
-  /** Starts the daemon and waits until its sensor sees. */
-  async start(): Promise<void> {
-    this.daemon = this.#stage.start(this.#host, process.execPath, [PROGRAM, 'run', '--config', this.#config])
+  /** Starts the daemon and waits until its sensor sees. `path`: a folder whose programs come before all others. */
+  async start({ path }: { readonly path?: string } = {}): Promise<void> {
+    const command = [process.execPath, PROGRAM, 'run', '--config', this.#config]
+    const before = path === undefined ? [] : ['env', `PATH=${path}:${process.env.PATH}`]
+    const [program = '', ...args] = [...before, ...command]
+    this.daemon = this.#stage.start(this.#host, program, args)
     await this.daemon.says(/ringfence is up/)
     await eventually(async () => (await this.status()).sensor.state === 'running', 20_000, 'the sensor')
   }

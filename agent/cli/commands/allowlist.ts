@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
-import type { AllowView } from '../../../dashboard/api/control-plane.ts'
+import type { AllowedView, AllowView } from '../../../dashboard/api/control-plane.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
 import { CliFailure, EXIT } from '../outcome.ts'
 import { readingTarget } from '../target.ts'
-import { plain, showTime, table } from '../terminal.ts'
+import { count, number, plain, showTime, table } from '../terminal.ts'
 
 export function allowCommand(deps: CliDeps): Command {
   return newCommand('allow <target>', {
@@ -21,8 +21,26 @@ export function allowCommand(deps: CliDeps): Command {
         path: 'allow',
         body: { target, reason: options.reason },
       })
-      session.show(answer as AllowView, (entry) => `${plain(entry.target)} is allowed\n`)
+      session.show(answer as AllowedView, (entry) => {
+        const lines = [`${plain(entry.target)} is allowed`]
+        if (entry.lifted.count > 0) {
+          const what = count(entry.lifted.count, 'block or suspension', 'blocks and suspensions')
+          lines.push(`taken back: ${what} (${named(entry.lifted)})`)
+        }
+        if (entry.wider.count > 0) {
+          const goesOn = entry.wider.count === 1 ? 'goes on for the rest of it' : 'go on for the rest of them'
+          lines.push(
+            `${named(entry.wider)} ${goesOn}: only ${plain(entry.target)} is let through (\`ringfence unblock\` takes a block back)`,
+          )
+        }
+        return `${lines.join('\n')}\n`
+      })
     })
+}
+
+function named({ count: all, first }: AllowedView['lifted']): string {
+  const more = all > first.length ? ` and ${number(all - first.length)} more` : ''
+  return `${first.map(plain).join(', ')}${more}`
 }
 
 export function disallowCommand(deps: CliDeps): Command {

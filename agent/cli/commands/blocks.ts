@@ -90,7 +90,9 @@ export function decisionTable(
     decision.secondsLeft === null ? 'stands' : showDuration(decision.secondsLeft),
     decision.packetsDropped === null ? '-' : number(decision.packetsDropped),
     decision.by,
-    decision.reason,
+    decision.allowedBy === undefined
+      ? decision.reason
+      : `NOT BLOCKED, allowed by ${decision.allowedBy}; ${decision.reason}`,
   ])
   return table(
     [

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { Argument } from 'commander'
 import type { Noted } from '../../../dashboard/api/control-plane.ts'
+import type { Milliseconds } from '../../../registrar/net/time.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
 import { CliFailure, EXIT } from '../outcome.ts'
@@ -15,7 +16,7 @@ export function offCommand(deps: CliDeps): Command {
     let answer: { readonly removed: readonly string[] }
     let after = 'the daemon goes on observing; `ringfence on` or a restart of it puts the rules back'
     try {
-      answer = (await session.ask({ method: 'POST', path: 'off' })) as typeof answer
+      answer = (await session.ask({ method: 'POST', path: 'off' }, { patience: PATIENCE })) as typeof answer
     } catch (error) {
       if (!(error instanceof CliFailure) || error.code !== 'not-running') throw error
       answer = { removed: await deps.removeEverything() }
@@ -24,6 +25,9 @@ export function offCommand(deps: CliDeps): Command {
     session.show(answer, ({ removed }) => `${sayRemoved(removed)}\n${after}\n`)
   })
 }
+
+/** Programs are asked for both kinds of iptables, and another firewall may hold their lock. */
+const PATIENCE: Milliseconds = 60_000
 
 /** The names are some hundred, and for a program: `--json` has them. */
 function sayRemoved(removed: readonly string[]): string {

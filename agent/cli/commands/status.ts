@@ -1,11 +1,13 @@
 import type { Command } from 'commander'
 import type { StatusSnapshot } from '../../../dashboard/api/control-plane.ts'
-import { showDuration } from '../../../registrar/net/time.ts'
+import { type Milliseconds, showDuration } from '../../../registrar/net/time.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
 import { type Colour, count, facts, number, paint, plain, showTime } from '../terminal.ts'
 
 const MOST_LISTED = 10
+/** Figures of the kernel older than this are called old. */
+const OLD: Milliseconds = 10_000
 
 export function statusCommand(deps: CliDeps): Command {
   return newCommand('status', {
@@ -67,6 +69,7 @@ function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: 
       'packets',
       `${number(rules.judged.udp)} UDP and ${number(rules.judged.tcp)} TCP judged, ${drops(status)}`,
     ],
+    ...oldFigures(status).map((text): [string, string] => ['', text]),
     ['limits', `${strictness(status)}`],
     ['', `REGISTER ${limits.register.perSecond}/s burst ${limits.register.burst} a source`],
     ['', `SIP ${sip} a source, ${limits.sip.enforced ? 'enforced' : 'only observed'}`],
@@ -110,6 +113,15 @@ function samplingInWords({ sensor: { sampling, lowerBounds }, rules }: StatusSna
       ? []
       : [`under a flood everything is captured: ${plain(sampling.detail)}`]
   return [...how, ...bounds, ...trouble]
+}
+
+/** Figures that the kernel was not asked for lately must not pass for those of now. */
+function oldFigures({ rules: { countedAt, state }, time }: StatusSnapshot): readonly string[] {
+  if (countedAt === undefined || state === 'off') return []
+  if (countedAt === null) return ['the kernel has not told its counters yet']
+  const age = time - countedAt
+  if (age <= OLD) return []
+  return [`these figures are ${showDuration(age / 1_000)} old: the kernel is slow to tell its counters`]
 }
 
 function onTrial({ trial }: StatusSnapshot): readonly string[] {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { AllowView, DecisionView } from '../../../dashboard/api/control-plane.ts'
+import type { AllowedView, AllowView, DecisionView } from '../../../dashboard/api/control-plane.ts'
 import { answering, listen, NOW, newPlace, type Place, run } from './command-line.ts'
 
 const BLOCK: DecisionView = {
@@ -32,6 +32,8 @@ const SUSPENSION: DecisionView = {
   bytesDropped: null,
 }
 const ALLOWED: AllowView = { target: '198.51.100.0/24', since: NOW, by: 'operator', reason: 'our trunk' }
+
+const NONE: AllowedView['lifted'] = { count: 0, first: [] }
 
 let place: Place
 let close: (() => Promise<void>) | undefined
@@ -83,13 +85,25 @@ describe('an order', () => {
     {
       args: ['allow', '198.51.100.9/24', '--reason', 'our trunk'],
       status: 201,
-      answer: ALLOWED,
+      answer: { ...ALLOWED, lifted: NONE, wider: NONE },
       sent: {
         method: 'POST',
         url: '/api/v1/allow',
         body: { target: '198.51.100.0/24', reason: 'our trunk' },
       },
       out: '198.51.100.0/24 is allowed\n',
+    },
+    {
+      args: ['allow', '198.51.100.0/28'],
+      status: 201,
+      answer: {
+        ...ALLOWED,
+        target: '198.51.100.0/28',
+        lifted: { count: 12, first: ['198.51.100.7', '198.51.100.9:5062'] },
+        wider: { count: 1, first: ['198.51.100.0/24'] },
+      },
+      sent: { method: 'POST', url: '/api/v1/allow', body: { target: '198.51.100.0/28' } },
+      out: '198.51.100.0/28 is allowed\ntaken back: 12 blocks and suspensions (198.51.100.7, 198.51.100.9:5062 and 10 more)\n198.51.100.0/24 goes on for the rest of it: only 198.51.100.0/28 is let through (`ringfence unblock` takes a block back)\n',
     },
     {
       args: ['disallow', '198.51.100.0/24'],

@@ -164,6 +164,20 @@ describe('status', () => {
     expect(out).toContain('nonces     198.51.100.1:5060 shared: mend it\n')
   })
 
+  test.each([
+    { countedAt: NOW - 9_000, says: null },
+    {
+      countedAt: NOW - 203_000,
+      says: 'these figures are 3m 23s old: the kernel is slow to tell its counters',
+    },
+    { countedAt: null, says: 'the kernel has not told its counters yet' },
+  ])('says how old the figures of the kernel are: $countedAt', async ({ countedAt, says }) => {
+    await serve(200, { ...STATUS, rules: { ...STATUS.rules, countedAt } } satisfies StatusSnapshot)
+    const { out } = await run(place, ['status'])
+    const [line] = /(?<=^packets .*\n) {11}.*$/m.exec(out) ?? [null]
+    expect(line?.trim() ?? null).toBe(says)
+  })
+
   test('shows each log that is followed', async () => {
     const counts = {
       linesRead: 1_200,

@@ -22,7 +22,7 @@ const WELL: PartsHealth = {
   registrar: { state: 'off', detail: '' },
   journalFailures: 0,
   refusedFull: 0,
-  decisions: 9,
+  verdicts: 9,
 }
 
 it.each<{ what: string; parts: Partial<PartsHealth>; faults: string[] }>([
@@ -67,7 +67,7 @@ it.each<{ what: string; parts: Partial<PartsHealth>; faults: string[] }>([
       'Sensor: eth0: it is down.',
       'Registrar: it ended.',
       'The journal could not take 2 changes: look at the disk.',
-      '3 verdicts found no place among 9 decisions.',
+      '3 verdicts found no place among the blocks and suspensions of verdicts (9 stand now): raise kernel.elements.',
     ],
   },
 ])('a fault: $what', ({ parts, faults }) => {

@@ -25,6 +25,7 @@ interface StageOptions {
   readonly gateways?: readonly string[]
   readonly own?: readonly string[]
   readonly journal?: Journal
+  readonly orders?: number
 }
 
 function stage(options: StageOptions = {}) {
@@ -40,7 +41,7 @@ function stage(options: StageOptions = {}) {
       gateways: gateways.map(prefix),
     },
     ownAddresses: () => own as Address[],
-    capacity: 1_000,
+    capacity: { verdicts: 1_000, orders: options.orders ?? 1_000 },
     onChange: (when) => changes.push(when),
   })
   return { decisions, journal, changes }
@@ -240,13 +241,57 @@ describe('the operator', () => {
     decisions.decide(verdict())
     decisions.decide(verdict({ address: '192.0.2.1' as Address }))
     const entry = { target: prefix('203.0.113.0/24'), since: now, who: 'root@cli', reason: 'ours' }
-    expect(decisions.allow(entry)).toHaveLength(1)
+    expect(decisions.allow(entry)).toMatchObject({ lifted: [{ by: 'register-flood' }], wider: [] })
     expect(decisions.isAllowed('203.0.113.200' as Address)).toBe(true)
     expect(decisions.allowedPrefixes()).toEqual(['203.0.113.0/24'])
     expect(decisions.standing()).toHaveLength(1)
     expect(decisions.disallow(prefix('203.0.113.0/24'))).toEqual(entry)
     expect(decisions.disallow(prefix('203.0.113.0/24'))).toBeUndefined()
     expect(decisions.isAllowed('203.0.113.200' as Address)).toBe(false)
+  })
+})
+
+describe('allowing a part of what is blocked', () => {
+  const allow = (target: string) => ({
+    target: prefix(target),
+    since: now,
+    who: 'root@cli',
+    reason: 'ours',
+  })
+
+  it('takes back what lies wholly inside, and nothing of a larger block', () => {
+    const { decisions } = stage()
+    for (const target of ['198.51.100.0/24', '198.51.100.0/28', '198.51.100.0', '198.51.100.16']) {
+      decisions.order({ target: prefix(target), until: null, reason: '', who: 'root@cli' })
+    }
+    const { lifted, wider } = decisions.allow(allow('198.51.100.0/28'))
+    const targets = (list: readonly { target: unknown }[]) => list.map(({ target }) => target)
+    expect(targets(lifted)).toEqual([
+      { kind: 'prefix', prefix: '198.51.100.0/28' },
+      { kind: 'prefix', prefix: '198.51.100.0/32' },
+    ])
+    expect(targets(wider)).toEqual([{ kind: 'prefix', prefix: '198.51.100.0/24' }])
+    expect(decisions.blocks().map(({ target }) => target)).toEqual(['198.51.100.0/24', '198.51.100.16/32'])
+  })
+
+  it('of IPv6 leaves the block of a /64 when one of its addresses is allowed', () => {
+    const { decisions } = stage()
+    decisions.decide(verdict({ address: '2001:db8::' as Address }))
+    const { lifted, wider } = decisions.allow(allow('2001:db8::'))
+    expect([lifted, wider.length, decisions.size]).toEqual([[], 1, 1])
+  })
+
+  it('says which prefix of the list a target lies in', () => {
+    const { decisions } = stage({ allow: ['198.51.0.0/16'] })
+    decisions.allow(allow('198.51.100.0/24'))
+    const around = (target: string) => decisions.allowedAround({ kind: 'prefix', prefix: prefix(target) })
+    expect(around('198.51.100.7')).toBe('198.51.100.0/24')
+    expect(around('198.51.100.0/24')).toBe('198.51.100.0/24')
+    expect(around('198.51.7.0/24')).toBe('198.51.0.0/16')
+    expect(around('198.0.0.0/8')).toBeUndefined()
+    expect(around('2001:db8::/32')).toBeUndefined()
+    const port = { kind: 'source', address: '198.51.100.7' as Address, port: 5060 } as const
+    expect(decisions.allowedAround(port)).toBe('198.51.100.0/24')
   })
 })
 
@@ -315,5 +360,24 @@ describe('decisions', () => {
     now = START + 600_000
     expect(decisions.decide(verdict())).toMatchObject({ kind: 'made' })
     expect(decisions.size).toBe(2)
+  })
+
+  it('of the operator take no place from verdicts, and end where their own set is full', () => {
+    const { decisions } = stage({ orders: 1_500 })
+    const address = (i: number) => `10.0.${i >> 8}.${i & 255}`
+    for (let i = 0; i < 1_500; i++) {
+      expect(decisions.refusalOfOrder(prefix(address(i)))).toBeUndefined()
+      decisions.order({ target: prefix(address(i)), until: null, reason: '', who: 'root@cli' })
+    }
+    expect(decisions.decide(verdict())).toMatchObject({ kind: 'made' })
+    expect([decisions.verdictCount, decisions.size, decisions.refusedFull]).toEqual([1, 1_501, 0])
+    expect(decisions.refusalOfOrder(prefix('192.0.2.1'))).toBe(
+      "192.0.2.1 found no place: 1500 blocks of IPv4 that the operator ordered stand, and the kernel's set holds no more. Take some back, or raise kernel.elements.",
+    )
+    // One that stands may be ordered anew, and each family has a set of its own.
+    expect(decisions.refusalOfOrder(prefix(address(7)))).toBeUndefined()
+    expect(decisions.refusalOfOrder(prefix('2001:db8::/32'))).toBeUndefined()
+    decisions.lift(prefix(address(7)), 'root@cli')
+    expect(decisions.refusalOfOrder(prefix('192.0.2.1'))).toBeUndefined()
   })
 })

@@ -49,7 +49,7 @@ function stage({
     clock: Date.now,
     configured: { allow: [], protect: [], gateways: [] },
     ownAddresses: () => [],
-    capacity: 1_000,
+    capacity: { verdicts: 1_000, orders: 1_000 },
     onChange: (when) => feed?.desire(when),
   })
   feed = new KernelFeed({

@@ -5,7 +5,10 @@ import { IpFragments } from '../../../agent/decode/ip-fragments.ts'
 import { NFLOG_LINK_TYPE, readNflog } from '../../../agent/decode/nflog.ts'
 import * as p from '../../packets.ts'
 
-const PACKET = p.ipv4({}, p.udp({ sourcePort: 4000, destinationPort: 5060 }, 'REGISTER sip:x SIP/2.0\r\n')).bytes
+const PACKET = p.ipv4(
+  {},
+  p.udp({ sourcePort: 4000, destinationPort: 5060 }, 'REGISTER sip:x SIP/2.0\r\n'),
+).bytes
 
 function attribute(type: number, value: Buffer): Buffer {
   const head = Buffer.alloc(4)
@@ -82,7 +85,11 @@ describe('a packet of the kernel’s log', () => {
       expect(['udp', 'undecoded']).toContain(decodeFrame(frame, new IpFragments()).kind)
     }
     for (const length of [0, 1, 3, 0xffff]) {
-      const broken = Buffer.concat([whole.subarray(0, 4), Buffer.from([length & 0xff, length >> 8, 9, 0]), PACKET])
+      const broken = Buffer.concat([
+        whole.subarray(0, 4),
+        Buffer.from([length & 0xff, length >> 8, 9, 0]),
+        PACKET,
+      ])
       const frame = { time: 5, linkType: NFLOG_LINK_TYPE, bytes: broken, originalLength: broken.length }
       expect(['udp', 'undecoded']).toContain(decodeFrame(frame, new IpFragments()).kind)
     }
