@@ -1,5 +1,3 @@
-import { familyOf, type Prefix, splitPrefix } from '../../registrar/net/address.ts'
-
 /** The ports of which everything, in both directions, is to be captured. */
 export interface CapturePorts {
   readonly udpPorts: readonly number[]
@@ -11,9 +9,7 @@ export type TagHandling = 'tagged' | 'plain'
 
 /**
  * Which way frames go; libpcap knows it of a live capture only. `outside-in`: requests that come in and answers that go
- * out, as on a host or a gateway. What comes in and begins as an answer does is a forgery, or an endpoint's answer to the
- * softswitch's own request: where the softswitch's addresses are known, what claims to come from one of them is left out,
- * and else all of it.
+ * out, as on a host or a gateway; what comes in and begins as an answer does is a forgery, or nobody's business.
  */
 export type FrameDirection = 'all' | 'inbound' | 'outbound' | 'outside-in'
 
@@ -24,22 +20,17 @@ export type FrameDirection = 'all' | 'inbound' | 'outbound' | 'outside-in'
  */
 const V6_EXTENSIONS = [0, 43, 44, 51, 60, 135, 139, 140]
 
-/** With more of the softswitch's addresses, or of ports, the filter would come near the 4,096 instructions of the kernel. */
-export const MOST_OWN_SOURCES = 32
-export const MOST_PORTS_WITH_SOURCES = 40
-
 /**
  * The BPF expression for all that may belong to the ports: IPv4 and IPv6, with fragments, and with up to two
- * VLAN tags. `ownSources`, for `outside-in`: the softswitch's addresses (see `namesOwnSources`). It lets through more than the ports (other people's fragments), so the reader looks at them again.
+ * VLAN tags. It lets through more than the ports (other people's fragments), so the reader looks at them again.
  * Throws a RangeError for a port that is none, and where no port is given.
  */
 export function captureFilter(
   ports: CapturePorts,
   tags: TagHandling = 'tagged',
   frames: FrameDirection = 'all',
-  ownSources: readonly Prefix[] = [],
 ): string {
-  const packet = frames === 'outside-in' ? outsideIn(ports, ownSources) : packetFilter(ports)
+  const packet = frames === 'outside-in' ? outsideIn(ports) : packetFilter(ports)
   // `vlan` moves the offsets of all that is written after it, so each form has to come before the next tag.
   const either =
     tags === 'plain' ? packet : `(${packet}) or (vlan and ((${packet}) or (vlan and (${packet}))))`
@@ -51,29 +42,8 @@ export function captureFilter(
  * A phone may send from a port that SIP is read on, so ports alone do not tell a forged answer from a request.
  * A datagram of less than four bytes is let go too: BPF rejects what it cannot look into.
  */
-function outsideIn(ports: CapturePorts, ownSources: readonly Prefix[]): string {
-  const forged = namesOwnSources(ports, ownSources) ? forgedBy(ownSources) : BEGINS_AS_ANSWER
-  return `(inbound and (${packetFilter(ports, 'dst port')}) and not ${forged}) or (outbound and (${packetFilter(ports, 'src port')}))`
-}
-
-/** Whether a filter leaves out what comes in as an answer of the softswitch's own addresses only, and not all answers. */
-export function namesOwnSources(
-  { udpPorts, tcpPorts }: CapturePorts,
-  ownSources: readonly Prefix[],
-): boolean {
-  const ports = udpPorts.length + tcpPorts.length
-  return ownSources.length > 0 && ownSources.length <= MOST_OWN_SOURCES && ports <= MOST_PORTS_WITH_SOURCES
-}
-
-/** The softswitch's answers and its OPTIONS leave, so one that comes in with its address was written by somebody else. */
-function forgedBy(ownSources: readonly Prefix[]): string {
-  const sources = ownSources.map((prefix) => {
-    const { address, length } = splitPrefix(prefix)
-    return familyOf(address) === 4 ? `ip src net ${address}/${length}` : `ip6 src net ${address}/${length}`
-  })
-  // The decoder takes an IPv4 address that is written in an IPv6 header for that address.
-  if (ownSources.some((prefix) => familyOf(prefix) === 4)) sources.push('ip6 src net ::ffff:0:0/96')
-  return `((${BEGINS_AS_ANSWER} or ${BEGINS_AS_OPTIONS}) and (${sources.join(' or ')}))`
+function outsideIn(ports: CapturePorts): string {
+  return `(inbound and (${packetFilter(ports, 'dst port')}) and not ${BEGINS_AS_ANSWER}) or (outbound and (${packetFilter(ports, 'src port')}))`
 }
 
 /**
@@ -123,13 +93,7 @@ const LATER_FRAGMENTS = [
 
 /** "SIP/", which every answer over UDP begins with; the reader of a live capture believes no others. */
 const SIP_SLASH = '0x5349502f'
-const BEGINS_AS_ANSWER = beginsAs(SIP_SLASH)
-/** "OPTI" */
-const BEGINS_AS_OPTIONS = beginsAs('0x4f505449')
-
-function beginsAs(bytes: string): string {
-  return `((udp[8:4] = ${bytes}) or (ip6 and ip6[6] = 17 and ip6[48:4] = ${bytes}))`
-}
+const BEGINS_AS_ANSWER = `((udp[8:4] = ${SIP_SLASH}) or (ip6 and ip6[6] = 17 and ip6[48:4] = ${SIP_SLASH}))`
 
 function packetFilter(
   { udpPorts, tcpPorts }: CapturePorts,

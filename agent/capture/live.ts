@@ -1,11 +1,10 @@
 import { execa } from 'execa'
-import type { Prefix } from '../../registrar/net/address.ts'
 import type { Milliseconds } from '../../registrar/net/time.ts'
 import type { CaptureReport } from './capture-report.ts'
 import type { CaptureEngine } from './engines.ts'
 import { countsDrops, ENGINES_BY_MERIT, engineCommand, ReportReader } from './engines.ts'
 import type { CapturePorts, FrameDirection, TagHandling } from './filter.ts'
-import { answersFilter, captureFilter, namesOwnSources } from './filter.ts'
+import { answersFilter, captureFilter } from './filter.ts'
 import type { Frame } from './frame.ts'
 import { isNflog, sayNflogTrouble } from './nflog-device.ts'
 import { CaptureReader } from './read-capture.ts'
@@ -35,8 +34,6 @@ export interface LiveCaptureOptions {
    */
   readonly frames?: FrameDirection
   readonly ports: CapturePorts
-  /** For `outside-in`: the softswitch's addresses, from which no answer can come in; see `knowsOwnSources`. */
-  readonly ownSources?: readonly Prefix[]
   /** `answers`: only what the kernel's log does not hold (see `answersFilter`); see `canLeaveRequests`. Default: all. */
   readonly content?: 'all' | 'answers'
   readonly engine: 'auto' | CaptureEngine
@@ -79,9 +76,6 @@ export class LiveCapture {
   #restartDelay = FIRST_RESTART
   #restartTimer: NodeJS.Timeout | undefined
   #stopping = false
-  #ownSources: readonly Prefix[]
-  /** The present child is ended for another filter. */
-  #isRefiltering = false
   /** What earlier children counted, and what the present one has. */
   #before: KernelStatistics = { received: 0, dropped: 0 }
   #now: KernelStatistics = { received: 0, dropped: 0 }
@@ -91,7 +85,6 @@ export class LiveCapture {
 
   constructor(options: LiveCaptureOptions) {
     this.#options = options
-    this.#ownSources = options.ownSources ?? []
     this.#engines = options.engine === 'auto' ? ENGINES_BY_MERIT : [options.engine]
   }
 
@@ -129,25 +122,12 @@ export class LiveCapture {
     await child.ended
   }
 
-  /**
-   * Other addresses of the softswitch from now on: the capturing process is started anew, and meanwhile nothing is
-   * seen. Resolves when no more frames come by the old filter.
-   */
-  async refilter(ownSources: readonly Prefix[]): Promise<void> {
-    this.#ownSources = ownSources
-    const child = this.#child
-    if (!child) return
-    this.#isRefiltering = true
-    child.kill()
-    await child.ended
-  }
-
   #spawn(): void {
     const engine = this.#engines[this.#engineIndex]!
     const { launcher = [], childScript } = this.#options
     const command = engineCommand(engine, {
       interface: this.#options.interface,
-      filter: filterOf({ ...this.#options, ownSources: this.#ownSources }, this.#tags),
+      filter: filterOf(this.#options, this.#tags),
       snapLength: this.#options.snapLength ?? SNAP_LENGTH,
       bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,
       childScript,
@@ -173,11 +153,7 @@ export class LiveCapture {
         this.#abandoned += Math.max(0, this.#now.received - this.#now.dropped - this.#handedOn)
       this.#before = this.#sum()
       this.#now = { received: 0, dropped: 0 }
-      const isRefiltering = this.#isRefiltering
-      this.#isRefiltering = false
-      if (this.#stopping) return
-      if (isRefiltering) this.#spawn()
-      else this.#restart(ending)
+      if (!this.#stopping) this.#restart(ending)
     })
   }
 
@@ -225,10 +201,10 @@ export class LiveCapture {
 }
 
 function filterOf(options: LiveCaptureOptions, tags: TagHandling): string {
-  const { interface: device, ports, content = 'all', ownSources } = options
+  const { interface: device, ports, content = 'all' } = options
   if (isNflog(device)) return ''
   const frames = directionOf(options)
-  if (content === 'all' || frames === 'all') return captureFilter(ports, tags, frames, ownSources)
+  if (content === 'all' || frames === 'all') return captureFilter(ports, tags, frames)
   return answersFilter(ports, tags, frames)
 }
 
@@ -237,18 +213,6 @@ export function canLeaveRequests(
   options: Pick<LiveCaptureOptions, 'interface' | 'frames' | 'ports'>,
 ): boolean {
   return directionOf(options) !== 'all'
-}
-
-/**
- * Whether a capture there lets in no answer, and no OPTIONS, that claims to come from one of the addresses. On the
- * loopback interface nobody outside can send any.
- */
-export function knowsOwnSources(
-  options: Pick<LiveCaptureOptions, 'interface' | 'frames' | 'ports'>,
-  ownSources: readonly Prefix[],
-): boolean {
-  if (options.interface === 'lo') return true
-  return directionOf(options) === 'outside-in' && namesOwnSources(options.ports, ownSources)
 }
 
 /** What the loopback interface carries libpcap shows once, as coming in; nobody outside can send there. */

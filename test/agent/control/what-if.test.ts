@@ -148,7 +148,7 @@ describe('a trace', () => {
       ],
     })
     expect(traced.steps.map(({ says }) => says)).toEqual([
-      '198.51.100.7:5060 is proven; no rule that goes before the proven names 198.51.100.7; it is under the limit of a proven address and port: 10 a second after a burst of 50',
+      '198.51.100.7:5060 is proven; 198.51.100.7:5060 is not suspended; no rule that goes before the proven names 198.51.100.7; it is under the limit of a proven address and port: 10 a second after a burst of 50',
     ])
   })
 
