@@ -21,8 +21,8 @@ export default defineConfig({
           include: ['test/netns/**/*.test.ts', 'test/interop/**/*.test.ts'],
           testTimeout: 90_000,
           hookTimeout: 90_000,
-          // Most of them wait for programs, each in namespaces of its own: three at a time keep two cores busy.
-          maxWorkers: 3,
+          // Most of them wait for programs, each in namespaces of its own: four at a time keep two cores busy.
+          maxWorkers: 4,
         },
       },
       {

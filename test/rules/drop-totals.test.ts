@@ -7,7 +7,7 @@ import {
   type ObservedState,
 } from '../../rules/kernel.ts'
 import { NO_CHAINS } from '../../rules/plan-chains.ts'
-import { renderChains } from '../../rules/render-chains.ts'
+import { type ChainInput, renderChains } from '../../rules/render-chains.ts'
 import type { DropCause } from '../../rules/status.ts'
 import { DEFAULTS, gateway, limits } from './desired.ts'
 
@@ -17,14 +17,17 @@ const INPUT = {
   limits: limits({ sip: { ...DEFAULTS.limits.sip, enforced: true } }),
 }
 
+const LOGGED: ChainInput = { ...INPUT, traffic: { ...INPUT.traffic, logGroup: 5060 } }
+
 function observed(
   packetsOf: (rule: string, index: number, family: 4 | 6) => number,
   unreadable?: ObservedState['unreadable'],
+  input: ChainInput = INPUT,
 ): ObservedState {
   const chainsOf = (family: 4 | 6): ObservedChains => ({
     ...NO_CHAINS,
     own: new Map(
-      [...renderChains(INPUT, family)].map(([name, rules]) => [
+      [...renderChains(input, family)].map(([name, rules]) => [
         name,
         rules.map((text, i): ObservedRule => ({ text, packets: packetsOf(text, i, family), bytes: 0 })),
       ]),
@@ -51,12 +54,16 @@ const NOTHING: Record<DropCause, number> = {
   full: 0,
 }
 
-test('what is dropped has one cause', () => {
+test.each([
+  ['', INPUT],
+  [', what passes being logged', LOGGED],
+])('what is dropped has one cause%s', (_name, input) => {
   const causes = new Map<string, DropCause | undefined>()
-  for (const rule of [...renderChains(INPUT, 4).values()].flat()) {
+  for (const rule of [...renderChains(input, 4).values()].flat()) {
     const totals = new DropTotals()
-    totals.observe(observed(() => 0))
-    totals.observe(observed((text, _i, family) => (text === rule && family === 4 ? 3 : 0)))
+    const counting = (packetsOf: Parameters<typeof observed>[0]) => observed(packetsOf, undefined, input)
+    totals.observe(counting(() => 0))
+    totals.observe(counting((text, _i, family) => (text === rule && family === 4 ? 3 : 0)))
     const { dropped, judged } = totals
     const grown = (Object.keys(dropped) as DropCause[]).filter((cause) => dropped[cause] > 0)
     if (rule.endsWith(' -j DROP')) {

@@ -1,6 +1,6 @@
 import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
-import { captureFilter } from '../../../agent/capture/filter.ts'
+import { answersFilter, captureFilter } from '../../../agent/capture/filter.ts'
 import { CaptureReader } from '../../../agent/capture/read-capture.ts'
 import { pcapFile } from '../../captures.ts'
 import * as p from '../../packets.ts'
@@ -125,5 +125,49 @@ describe('a live capture', () => {
     )
     // Too short to be looked into is too short to be SIP.
     expect(await passed(packets, 1, inwards)).toEqual(packets.slice(2, 6).map(([name]) => name))
+  })
+})
+
+describe('the filter of answers alone', () => {
+  const ends = { sourcePort: 5060, destinationPort: 4000 }
+  const packets: [string, p.Layer][] = [
+    ['a UDP answer', p.ipv4({}, p.udp(ends, 'SIP/2.0 200 OK'))],
+    ['a UDP answer, IPv6', p.ipv6({}, p.udp(ends, 'SIP/2.0 200 OK'))],
+    ['a UDP request', p.ipv4({}, to(5060))],
+    ['a UDP request, IPv6', p.ipv6({}, to(5060))],
+    ['TCP with payload', p.ipv4({}, p.tcp({ destinationPort: 5060 }, 'x'))],
+    ['TCP with payload behind IPv4 options', p.ipv4({ options: Buffer.alloc(8, 1) }, p.tcp({}, 'x'))],
+    ['TCP with payload, IPv6', p.ipv6({}, p.tcp({ destinationPort: 5060 }, 'x'))],
+    ['TCP without', p.ipv4({}, p.tcp({ destinationPort: 5060 }, ''))],
+    ['TCP without, IPv6', p.ipv6({}, p.tcp({ destinationPort: 5060 }, ''))],
+    ['the later IPv4 fragment', later4],
+    ['the later IPv6 fragment', later6],
+    ['the first IPv6 fragment', first6],
+  ]
+
+  /** A capture that was written knows no directions, so its filter is asked without them. */
+  const directionless = (filter: string) => filter.replaceAll(/\((?:in|out)bound and /g, '(')
+
+  test.each(['plain', 'tagged'] as const)('%s: of a member of a bridge', async (tags) => {
+    const filter = directionless(answersFilter(PORTS, tags, 'inbound'))
+    const frames = packets.map(([name, layer]): [string, Buffer] => [name, p.ethernet(layer)])
+    expect(await passed(frames, 1, filter)).toEqual([
+      'a UDP answer',
+      'a UDP answer, IPv6',
+      'TCP with payload',
+      'TCP with payload behind IPv4 options',
+      'TCP with payload, IPv6',
+      'the later IPv4 fragment',
+      'the later IPv6 fragment',
+    ])
+  })
+
+  test('is one that libpcap takes, for every way', () => {
+    for (const frames of ['outside-in', 'inbound', 'outbound'] as const) {
+      for (const ports of [PORTS, { udpPorts: [], tcpPorts: [5061] }, { udpPorts: [5060], tcpPorts: [] }]) {
+        expect(() => answersFilter(ports, 'tagged', frames)).not.toThrow()
+      }
+    }
+    expect(() => answersFilter({ udpPorts: [], tcpPorts: [] })).toThrow(RangeError)
   })
 })

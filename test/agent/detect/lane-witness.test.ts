@@ -250,3 +250,70 @@ it.each([
   const set = prefixes('192.0.2.1', '198.51.100.0/24', '2001:db8:1:2::/64', '2001:db8:9::7')
   expect(set.holds(address as Address)).toBe(held)
 })
+
+describe('of a sample', () => {
+  /** What a second of a sample of 1,000 counts as, `each` standing for so many, from so many sources in turn. */
+  function counted(sources: number, each: number, seconds = 1): number[] {
+    const { detector, unknown } = stage()
+    detector.lanes.sampleOf(each)
+    const totals: number[] = []
+    for (let i = 0; i < 1_000 * seconds; i++) {
+      const number = i % sources
+      const address = `198.${18 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}` as Address
+      detector.observe(
+        {
+          kind: 'register',
+          time: START + i,
+          source: { address, port: 5060 },
+          transport: 'udp',
+          account: 'a@b',
+          userAgent: '',
+          answersOwnNonce: false,
+          answersChallenge: false,
+          answersSentNonce: false,
+        },
+        'sampled',
+      )
+      if ((i + 1) % 1_000 === 0) totals.push(unknown() - totals.reduce((sum, one) => sum + one, 0))
+    }
+    return totals
+  }
+
+  it('many sources count as what the sample stands for, and never as more', () => {
+    const [first] = counted(100_000, 80)
+    expect(first).toBeGreaterThan(20_000)
+    expect(first).toBeLessThanOrEqual(80_000)
+  })
+
+  it('one that sends all of it soon counts as its own limit', () => {
+    const seconds = counted(1, 250, 10)
+    expect(seconds.at(-1)).toBeLessThanOrEqual(6)
+  })
+
+  it('a whole one counts as before', () => {
+    expect(counted(1, 1, 3)).toEqual([5, 5, 5])
+  })
+})
+
+describe('of a sample, a detector', () => {
+  it('counts the rate and nothing else, and of what passed everything but the rate', () => {
+    const { detector } = stage()
+    const seen: RegisterSeen = {
+      kind: 'register',
+      time: START,
+      source: PHONE,
+      transport: 'udp',
+      account: 'a@b',
+      userAgent: '',
+      answersOwnNonce: true,
+      answersChallenge: true,
+      answersSentNonce: true,
+    }
+    detector.observe(seen, 'sampled')
+    const record = detector.sources.find(PHONE.address)!
+    expect([record.window.total(START), record.registers, record.lastOwnNonce > 0]).toEqual([1, 0, false])
+    detector.observe(seen, 'logged')
+    expect([record.window.total(START), record.registers, record.lastOwnNonce]).toEqual([1, 1, START])
+    expect(detector.totals.registers).toBe(1)
+  })
+})

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Frame } from '../../../agent/capture/frame.ts'
+import type { Frame, LoggedBy } from '../../../agent/capture/frame.ts'
 import type { Observation } from '../../../agent/observe/observation.ts'
 import { Sight } from '../../../agent/observe/sight.ts'
 import { Pipeline } from '../../../agent/sensor/pipeline.ts'
@@ -46,6 +46,55 @@ const answer = ipv4(
   { source: SERVER, destination: CUSTOMER },
   udp({ sourcePort: 5060, destinationPort: 5062 }, ANSWER),
 )
+
+describe('what the kernel’s log shows', () => {
+  const MALFORMED = REGISTER.replace('CSeq: 1 REGISTER', 'CSeq: one REGISTER')
+  const from = (payload: string) =>
+    ipv4({ source: CUSTOMER, destination: SERVER }, udp({ sourcePort: 5062 }, payload))
+
+  it.each<[string, LoggedBy, Layer[], string[]]>([
+    ['passed is seen for all but rates', 'passed', [request], ['register logged']],
+    ['passed at once is in no sample, and counts', 'at-once', [request], ['register whole']],
+    ['is a sample counts for rates alone', 'sample', [request], ['register sampled']],
+    ['is malformed counts where it is a sample', 'sample', [from(MALFORMED)], ['malformed sampled']],
+    ['is malformed and passed is in the sample', 'passed', [from(MALFORMED)], []],
+    ['begins as an answer is nobody’s', 'passed', [answer], []],
+  ])('and %s', (_name, logged, layers, seen) => {
+    const sightings: string[] = []
+    const pipeline = new Pipeline({
+      ports: { udp: new Set([5060]), tcp: new Set([5060]) },
+      isProtected: (address) => address === SERVER,
+      onObservation: ({ kind }, sighting) => sightings.push(`${kind} ${sighting}`),
+    })
+    layers.forEach(({ bytes }, i) => {
+      pipeline.take({
+        time: 1_700_000_000_000 + i,
+        linkType: 101,
+        bytes,
+        originalLength: bytes.length,
+        logged,
+      })
+    })
+    expect(sightings).toEqual(seen)
+  })
+
+  it('and a logged request is matched with the answer that is captured', () => {
+    const seen: string[] = []
+    const pipeline = new Pipeline({
+      ports: { udp: new Set([5060]), tcp: new Set([5060]) },
+      isProtected: (address) => address === SERVER,
+      onObservation: ({ kind }, sighting) => seen.push(`${kind} ${sighting}`),
+    })
+    const time = 1_700_000_000_000
+    const { bytes } = request
+    pipeline.take({ time, linkType: 101, bytes, originalLength: bytes.length, logged: 'passed' })
+    const wire = ethernet(answer)
+    // Both while everything is captured and from the capture of answers.
+    for (let times = 0; times < 2; times++)
+      pipeline.take({ time: time + 1, linkType: 1, bytes: wire, originalLength: wire.length })
+    expect(seen).toEqual(['register logged', 'sip whole', 'exchange whole', 'sip whole'])
+  })
+})
 
 describe('a live pipeline', () => {
   it('observes a request to what is protected and its answer', () => {
