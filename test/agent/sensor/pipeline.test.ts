@@ -48,7 +48,7 @@ const answer = ipv4(
 )
 
 describe('what the kernel’s log shows', () => {
-  const MALFORMED = REGISTER.replace('CSeq: 1 REGISTER', 'CSeq: one REGISTER')
+  const MALFORMED = REGISTER.slice(0, -10)
   const from = (payload: string) =>
     ipv4({ source: CUSTOMER, destination: SERVER }, udp({ sourcePort: 5062 }, payload))
 
