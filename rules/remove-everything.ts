@@ -132,7 +132,9 @@ export async function destroySets(kernel: Kernel, names: readonly string[]): Pro
     const first = refused[0]
     if (!first) return
     if (attempt === ATTEMPTS) {
-      throw new KernelError('refused', `A set could not be removed: ${first.message}.`, first.line)
+      const name = first.line.replace('destroy ', '')
+      const why = first.message.replace(/\.$/, '')
+      throw new KernelError('refused', `A set could not be removed: ${name}: ${why}.`, first.line)
     }
     commands = refused.map(({ line }) => line)
     await new Promise((resolve) => setTimeout(resolve, PAUSE))
