@@ -161,6 +161,6 @@ describe.each(BACKENDS)('killed at any moment, by %s', (iptables) => {
       }
     }
     // The moments were not all before anything was done.
-    expect(reached.size).toBeGreaterThan(2)
+    expect(reached.size).toBeGreaterThan(1)
   }, 240_000)
 })
