@@ -1,10 +1,9 @@
 import type { Milliseconds } from '../../registrar/net/time.ts'
 import type { Frame } from '../capture/frame.ts'
-import { type CaptureState, canLeaveRequests, type KernelStatistics, LiveCapture } from '../capture/live.ts'
 import { FrameMerge } from '../capture/merge-frames.ts'
-import { nflogDevice } from '../capture/nflog-device.ts'
-import { readNflog } from '../decode/nflog.ts'
 import type { WatchedDevice } from '../discover/devices-to-watch.ts'
+import { DeviceCaptures } from './device-captures.ts'
+import { LogCapture } from './log-capture.ts'
 import { Loudness, type LoudSecond } from './loudness.ts'
 import type { CaptureSummary, SamplingSummary, SensorSettings } from './messages.ts'
 

@@ -120,8 +120,8 @@ export function besideKamailio({ sharedNonces }: { readonly sharedNonces: boolea
         expect(story.challenges).toBeGreaterThan(0)
         expect(story.challenges).toBeLessThanOrEqual(20)
         // In a flood the sensor sees what passes and a sample: a lower bound. The set's counter above has what was dropped.
-    expect(story.registers).toBeGreaterThan(1_000)
-    expect(story.registers).toBeLessThanOrEqual(30_100)
+        expect(story.registers).toBeGreaterThan(1_000)
+        expect(story.registers).toBeLessThanOrEqual(30_100)
         expect(await phones.ended).toBe(0)
         expect(phoneCounts(phones)).toEqual({ successes: 16, failures: 0 })
         expect((await ringfence.ask<SourceStory>('explain', '10.99.0.10')).lane).toBe('proven')

@@ -209,6 +209,30 @@ describe('status', () => {
     )
   })
 
+  const sampling = { state: 'loud', group: 5060, since: NOW, detail: '' } as const
+  test.each<[string, Partial<StatusSnapshot['sensor']>, string[]]>([
+    [
+      'from the kernel’s log',
+      { sampling, lowerBounds: true },
+      [
+        "so much arrives that requests are read from the kernel's log (NFLOG group 5060)",
+        'not all that comes is seen: the rates say so much or more',
+      ],
+    ],
+    [
+      'by captures alone',
+      { sampling: { ...sampling, state: 'off', group: null, detail: 'sensor.nflog is off' } },
+      ['under a flood everything is captured: sensor.nflog is off'],
+    ],
+    ['as ever', { sampling: { ...sampling, state: 'quiet' }, lowerBounds: false }, []],
+  ])('says how requests are read: %s', async (_name, parts, says) => {
+    await serve(200, { ...STATUS, sensor: { ...STATUS.sensor, ...parts } } satisfies StatusSnapshot)
+    const { out } = await run(place, ['status'])
+    const said = out.split('\n').filter((line) => /NFLOG|or more|everything is captured/.test(line))
+    expect(said.length).toBe(says.length)
+    for (const sentence of says) expect(out).toContain(sentence)
+  })
+
   test('lists whom the SIP limit would limit, errors, and what would have been done', async () => {
     await serve(200, {
       ...STATUS,
