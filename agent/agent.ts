@@ -13,6 +13,7 @@ import { removeFromEveryBackend, removeFromOtherBackend } from '../rules/remove-
 import { backtestInChild } from './backtest/backtest-child.ts'
 import type { Config } from './config/config.ts'
 import { type HostFacts, readHostFacts } from './config/kernel-sizes.ts'
+import { hostInterfaces } from './control/absent-interfaces.ts'
 import { AgentControlPlane } from './control/control-plane.ts'
 import { heldByKernel } from './control/held-by-kernel.ts'
 import { keysThatNeedRestart, withFixedOf } from './control/needs-restart.ts'
@@ -234,6 +235,7 @@ export class Agent {
         const removed = await this.#engine.off().catch(() => [])
         return [...new Set([...others, ...removed, ...(await removeFromEveryBackend())])]
       },
+      hostInterfaces,
       configFile: options.configFile,
       reconfigure: (next) => void this.reconfigure(next),
       history: {

@@ -155,5 +155,14 @@ async function applied(engine: RulesEngine, clock: Clock): Promise<void> {
 
 function sayRestored({ blocks, suspensions, members }: DesiredState): string {
   const proven = members.flat().filter(({ lane }) => lane === 'proven').length
-  return `the rules are in the kernel, with ${blocks.length} blocks, ${suspensions.length} suspensions and ${proven} proven ports`
+  const counted = [
+    counting(blocks.length, 'block'),
+    counting(suspensions.length, 'suspension'),
+    counting(proven, 'proven port'),
+  ]
+  return `the rules are in the kernel, with ${counted[0]}, ${counted[1]} and ${counted[2]}`
+}
+
+function counting(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? '' : 's'}`
 }

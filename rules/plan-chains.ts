@@ -89,7 +89,8 @@ function describeJump(chain: BuiltInChain, rules: readonly ObservedRule[]): stri
   if (chain === 'OUTPUT') return undefined
   const before = rules.slice(0, rules.indexOf(jumps[0]!)).find(({ text }) => mayDecide(text))
   if (!before) return undefined
-  return `a rule that decides stood before the jump from ${chain}: ${before.text.slice(0, LONGEST_QUOTE)}`
+  const decides = targetOf(before.text) === undefined ? 'may decide' : 'decides'
+  return `a rule that ${decides} stood before the jump from ${chain}: ${before.text.slice(0, LONGEST_QUOTE)}`
 }
 
 const LONGEST_QUOTE = 120
@@ -121,11 +122,19 @@ const GO_ON = new Set([
   'ULOG',
 ])
 
-/** Whether a packet may not come behind this rule. What a chain of somebody else does is not known. */
+/**
+ * Whether a packet may not come behind this rule. What a chain of somebody else does is not known. Nor is what a rule
+ * without a target does: iptables prints one that only counts like that, and also what it cannot read of a rule that
+ * nft made (a verdict map: `udp dport vmap { 5060 : accept }` is `-p udp`). Behind our jump both do what they did before.
+ */
 function mayDecide(rule: string): boolean {
+  const target = targetOf(rule)
+  return target === undefined || !GO_ON.has(target)
+}
+
+function targetOf(rule: string): string | undefined {
   // A comment or a log prefix may hold anything, in quotes.
-  const target = / -[jg] (\S+)/.exec(rule.replaceAll(/"(?:[^"\\]|\\.)*"/g, ''))?.[1]
-  return target !== undefined && !GO_ON.has(target)
+  return / -[jg] (\S+)/.exec(rule.replaceAll(/"(?:[^"\\]|\\.)*"/g, ''))?.[1]
 }
 
 function removeJumps(rules: readonly ObservedRule[]): readonly string[] {

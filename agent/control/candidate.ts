@@ -19,6 +19,8 @@ export interface CandidateOptions {
   readonly config: () => Config
   /** Puts another one in force, in memory alone. */
   readonly reconfigure: (config: Config) => void
+  /** What a person should know of a configuration that is taken all the same. */
+  readonly warnings?: (config: Config) => readonly string[]
   /** Why the kernel must not be given what a configuration asks for; none where it may. */
   readonly refusals: (config: Config) => readonly string[]
   /** Waits until the kernel took what it should, or refused it. */
@@ -75,7 +77,8 @@ export class CandidateConfiguration {
 
   async apply(order: ApplyOrder): Promise<AppliedView> {
     this.#refuseWhileBusy()
-    const { config, warnings } = readCandidate(order)
+    const { config, warnings: ofText } = readCandidate(order)
+    const warnings = [...ofText, ...(this.#o.warnings?.(config) ?? [])]
     const before = this.#o.config()
     const fixed = keysThatNeedRestart(before, config)
     if (fixed.length > 0) {

@@ -28,6 +28,7 @@ import type { Milliseconds } from '../../registrar/net/time.ts'
 import { checkDesiredState } from '../../rules/check-desired-state.ts'
 import type { RulesEngine } from '../../rules/engine.ts'
 import type { SensorSummary } from '../sensor/messages.ts'
+import { warnOfAbsentInterfaces } from './absent-interfaces.ts'
 import { Backtests } from './backtest-candidate.ts'
 import { CandidateConfiguration } from './candidate.ts'
 import { learntBindingView } from './learnt-bindings.ts'
@@ -63,6 +64,7 @@ export class AgentControlPlane implements ControlPlane {
       configFile,
       config: options.config,
       reconfigure: options.reconfigure,
+      warnings: (config) => warnOfAbsentInterfaces(config, options.hostInterfaces()),
       refusals: (config) => checkDesiredState(options.desiredUnder(config)),
       settled: () => untilDecided(engine),
       failure: () => {

@@ -83,6 +83,8 @@ export interface DaemonParts {
   readonly desiredUnder: (config: Config) => DesiredState
   /** Which of the sets that the kernel fills by itself hold a source; null where the kernel cannot be asked. */
   readonly heldByKernel: (source: Source) => Promise<HeldByKernel | null>
+  /** The network interfaces that this host has now; undefined where they cannot be read. */
+  readonly hostInterfaces: () => readonly string[] | undefined
   /** The configuration file; and another configuration put in force, in memory alone. */
   readonly configFile: string
   readonly reconfigure: (config: Config) => void

@@ -5,6 +5,7 @@ import type { DesiredState } from '../../rules/desired-state.ts'
 import type { Config } from '../config/config.ts'
 import { showProblem } from '../config/problem.ts'
 import { readConfigFile } from '../config/read-config.ts'
+import { warnOfAbsentInterfaces } from './absent-interfaces.ts'
 import { type ReadCandidate, readCandidate } from './candidate.ts'
 import { compareStates, isSameState } from './compare-states.ts'
 import { keysThatNeedRestart, withFixedOf } from './needs-restart.ts'
@@ -14,7 +15,7 @@ import { listPhonesTouched } from './phones-touched.ts'
 
 type PlanningParts = Pick<
   DaemonParts,
-  'clock' | 'config' | 'configFile' | 'desired' | 'desiredUnder' | 'engine'
+  'clock' | 'config' | 'configFile' | 'desired' | 'desiredUnder' | 'engine' | 'hostInterfaces'
 > & { readonly isOff: boolean }
 
 /**
@@ -41,7 +42,7 @@ export async function planConfiguration(
     needsRestart,
     ...difference,
     phones: await listPhonesTouched(before, after, now),
-    warnings,
+    warnings: [...warnings, ...warnOfAbsentInterfaces(config, parts.hostInterfaces())],
     notes: [...noteKernel(parts), ...noteRoom(after), ...noteOthers(present, config)],
   }
 }

@@ -104,6 +104,8 @@ export class Captures {
     this.#answers = 0
     const { sampling } = this.#options.settings
     if (this.#mode !== 'loud' || sampling.group === null) return
+    // It was told in the summary of this second, and it is over.
+    this.#trouble = ''
     const mostSamples = sampling.samplesPerSecond
     // Answers to what nobody logged: somebody took the rules away.
     this.#silentSeconds = this.#logFrames === 0 && answers > 0 ? this.#silentSeconds + 1 : 0
@@ -184,7 +186,6 @@ export class Captures {
   #becomeLoud(): void {
     if (!this.#log || performance.now() < this.#notBefore) return
     this.#mode = 'becoming-loud'
-    this.#trouble = ''
     this.#log.start()
     this.#giveUp = setTimeout(() => this.#stayQuiet(), TRY_LOG_FOR)
   }

@@ -176,6 +176,61 @@ for (const backend of BACKENDS) {
       expect([await passed(phone, 1, REGISTER), await passed(phone, 1, REGISTER)]).toEqual([0, 1])
     })
 
+    /** Registers from new ports, twice each as a phone does that hears nothing: how many ports were served. */
+    const servedPorts = async (from: string, ports: readonly number[]) => {
+      const arrived = new Set<number>()
+      for (const port of ports) {
+        for (const one of await stage.send({ from, port, texts: [REGISTER] })) {
+          if (one.source === from) arrived.add(one.port)
+        }
+        if (arrived.has(port)) continue
+        for (const one of await stage.send({ from, port, texts: [REGISTER] })) {
+          if (one.source === from) arrived.add(one.port)
+        }
+      }
+      return [...arrived].sort()
+    }
+    const FOUR_PORTS = [41_001, 41_002, 41_003, 41_004]
+
+    test('under attack: one forged returning address with many ports keeps no other out that returns', async () => {
+      const [spoofed, honest] = [stage.fresh(family), stage.fresh(family)]
+      await stage.hold({
+        limits: TELLING,
+        sizes: SIZES,
+        strictUntil: LATER,
+        members: [[spoofed, honest].map((one) => returning(sourceOf(one), 1, LATER))],
+      })
+      const frames = Array.from({ length: 3 * FORGED }, (_, i) =>
+        datagram({ source: spoofed, port: 20_000 + (i >> 1), text: REGISTER }),
+      ).flat()
+      const flooding = stage.transmit(frames, { perSecond: 2_000 })
+      // Its ports are more than the table of the ports has room for.
+      await eventually(async () => (await stage.noted(family)) > 2 * BUCKETS, 15_000, 'so many noted')
+      expect(await servedPorts(honest, FOUR_PORTS)).toEqual(FOUR_PORTS)
+      await flooding
+      expect(await lost('RINGFENCE-RETURN1')).toEqual([0])
+    })
+
+    test('under attack: who returns is served while no more first packets can be noted', async () => {
+      const honest = stage.fresh(family)
+      await stage.hold({
+        limits: TELLING,
+        sizes: { ...SIZES, seen: 1_000 },
+        strictUntil: LATER,
+        members: [[returning(sourceOf(honest), 1, LATER)]],
+      })
+      const strangers = Array.from({ length: 15_000 }, (_, i) =>
+        family === 4 ? `10.${110 + (i >> 8)}.${i & 255}.9` : `fd02:0:${i.toString(16)}::9`,
+      )
+      const frames = strangers.flatMap((source) => datagram({ source, text: REGISTER }))
+      const unnoted = async () => (await stage.counts('RINGFENCE-UNNOTED', family)).at(-1)!.packets
+      const flooding = stage.transmit(frames, { perSecond: 5_000 })
+      await eventually(async () => (await unnoted()) > 500, 10_000, 'a shut gate')
+      expect(await servedPorts(honest, FOUR_PORTS)).toEqual(FOUR_PORTS)
+      await flooding
+      expect((await stage.elements('seen', family)).length).toBeLessThan(1_000)
+    })
+
     test.each([
       ['in peace', null, 5],
       ['under attack', LATER, 3],

@@ -90,7 +90,7 @@ describe.runIf(able)('a host that starts', () => {
     const took = performance.now() - begun
     expect([exitCode, stdout]).toEqual([
       0,
-      'the rules are in the kernel, with 1 blocks, 0 suspensions and 1 proven ports',
+      'the rules are in the kernel, with 1 block, 0 suspensions and 1 proven port',
     ])
     expect(took).toBeLessThan(RESTORED_WITHIN)
     for (const program of ['iptables', 'ip6tables']) {

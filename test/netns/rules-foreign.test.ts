@@ -105,6 +105,40 @@ describe.each(BACKENDS)('foreign hands, by %s', (iptables) => {
     expect(engine.status().repairs.count).toBe(1)
   })
 
+  test('a rule without a target is overtaken once, and goes on counting behind ours', async () => {
+    await namespace.run(iptables, '-t', 'raw', '-I', 'PREROUTING', '-p', 'udp', '-m', 'udp', '--dport', '53')
+    expect(await engine.check()).toEqual([
+      'IPv4: a rule that may decide stood before the jump from PREROUTING: -A PREROUTING -p udp -m udp --dport 53',
+    ])
+    await engine.settled()
+    expect((await raw(4)).filter((rule) => rule.startsWith('-A PREROUTING'))).toEqual([
+      '-A PREROUTING -j RINGFENCE',
+      '-A PREROUTING -p udp -m udp --dport 53',
+    ])
+    expect(await engine.check()).toEqual([])
+    expect(engine.status().repairs.count).toBe(1)
+  })
+
+  test.runIf(iptables === 'iptables-nft')(
+    'a verdict map that nft put before our jump is overtaken',
+    async () => {
+      const maps = ['udp dport vmap { 5060 : accept }', 'meta iifname vmap { "eth7" : drop }']
+      for (const map of maps) {
+        await namespace.run('nft', `insert rule ip raw PREROUTING ${map}`)
+        expect(await engine.check()).toEqual([
+          expect.stringMatching(/^IPv4: a rule that may decide stood before the jump from PREROUTING: /),
+        ])
+        await engine.settled()
+        const listed = await namespace.run('nft', 'list', 'chain', 'ip', 'raw', 'PREROUTING')
+        const [jump, theirs] = ['jump RINGFENCE', 'vmap'].map((text) => listed.indexOf(text))
+        expect(jump).toBeGreaterThan(0)
+        expect(theirs).toBeGreaterThan(jump!)
+        expect(await engine.check()).toEqual([])
+      }
+      expect(engine.status()).toMatchObject({ state: 'applied', repairs: { count: 2 } })
+    },
+  )
+
   test('rules of others keep their order and their counters when ours goes to the front', async () => {
     const others = ['-i eth7 -j ACCEPT', '-i eth8 -j NOTRACK', '-i eth9 -j DROP']
     const shown = ['-i eth7 -j ACCEPT', /^-i eth8 -j (?:NOTRACK|CT --notrack)$/, '-i eth9 -j DROP']

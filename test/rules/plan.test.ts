@@ -166,7 +166,8 @@ describe('a plan', () => {
   })
 
   test.each([
-    ['no target', '-A PREROUTING -p udp', true],
+    ['no target, which a verdict map of nft has neither', '-A PREROUTING -p udp', false],
+    ['nothing that iptables can read', '-A PREROUTING', false],
     ['a target that goes on', '-A PREROUTING -p udp -j CT --notrack', true],
     ['a log that quotes a verdict', '-A PREROUTING -j LOG --log-prefix "x -j DROP "', true],
     ['a drop', '-A PREROUTING -s 192.0.2.0/24 -j DROP', false],

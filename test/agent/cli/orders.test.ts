@@ -238,6 +238,13 @@ describe('a table', () => {
     expect(JSON.parse(out)).toEqual([BLOCK, SUSPENSION])
   })
 
+  test('of decisions marks what the allowlist lets through', async () => {
+    await serve(200, [{ ...BLOCK, allowedBy: '203.0.113.0/24' }])
+    expect((await run(place, ['blocked'])).out).toContain(
+      'operator  NOT BLOCKED, allowed by 203.0.113.0/24; guesses passwords\n',
+    )
+  })
+
   test('has colours only where they are welcome', async () => {
     await serve(200, [ALLOWED])
     const { out } = await run(place, ['allowed'], { colours: true })

@@ -85,6 +85,13 @@ describe('without a trial', () => {
     expect([file, `${file}.previous`].map((path) => statSync(path).mode & 0o777)).toEqual([0o640, 0o640])
   })
 
+  it('is taken with the warnings of what the host lacks', async () => {
+    const { candidate } = daemon({
+      warnings: ({ protect }) => [`there is no interface ${protect.interfaces[1]}`],
+    })
+    expect((await candidate.apply(order())).warnings).toContain('there is no interface eth1')
+  })
+
   it('writes what a link leads to, and leaves the link', async () => {
     mkdirSync(join(folder, 'real'))
     const real = join(folder, 'real', 'ringfence.yaml')

@@ -58,6 +58,7 @@ async function parts(isOff = false) {
     desired: () => stateOf(config, members),
     desiredUnder: (other: Config) => stateOf(other, members),
     engine,
+    hostInterfaces: () => ['lo', 'eth0'],
     isOff,
   }
 }
@@ -105,6 +106,14 @@ describe('a plan', () => {
         'the rules are off: nothing of this reaches the kernel before `ringfence on`',
         'outside the kernel policy would change too',
       ],
+    })
+  })
+
+  it('warns of an interface that the host does not have', async () => {
+    const text = OLD.replace('eth0', 'eth9')
+    expect(await planConfiguration({ text, file: 'new.yaml' }, await parts())).toMatchObject({
+      same: false,
+      warnings: ['there is no interface eth9: nothing that comes in elsewhere is judged'],
     })
   })
 
