@@ -121,10 +121,7 @@ export class Agent {
     this.#engine = new RulesEngine({
       kernel: imagined ?? new IptablesKernel(),
       clock,
-      log: {
-        info: (fields, sentence) => log.info(fields, sentence),
-        warn: (fields, sentence) => log.warn(fields, sentence),
-      },
+      log,
       onChange: () => {
         this.#plane.changed()
         void this.#otherBackend?.clear()
@@ -181,10 +178,7 @@ export class Agent {
     })
     this.#softswitch = new SoftswitchWatch({
       journal,
-      log: {
-        info: (fields, sentence) => log.info(fields, sentence),
-        warn: (fields, sentence) => log.warn(fields, sentence),
-      },
+      log,
       keep: (write) => this.#keep(write),
     })
     this.#sensor = new SensorProcess({
@@ -243,10 +237,7 @@ export class Agent {
         lost: () => this.#history.lost,
         backtest: (task) => backtestInChild(this.#history.file, task),
       },
-      log: {
-        info: (fields, sentence) => log.info(fields, sentence),
-        warn: (fields, sentence) => log.warn(fields, sentence),
-      },
+      log,
       heldByKernel: imagined ? async () => null : heldByKernel,
       wouldHaveDone: () =>
         imagined?.actions().map(({ at, text }) => `${new Date(at).toISOString()} ${text}`) ?? [],

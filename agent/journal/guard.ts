@@ -1,8 +1,8 @@
-import { type Journal, JournalError, type JournalFault } from './journal.ts'
+import { JournalError, type JournalFault } from './journal.ts'
 
-/** The journal with every fault of the database turned into a `JournalError`. */
-export function guarded(journal: Journal, { file }: { readonly file: string }): Journal {
-  const guardedMethods = Object.entries(journal).map(([doing, method]) => [
+/** The same methods with every fault of the database turned into a `JournalError`. */
+export function guarded<Tables extends object>(tables: Tables, { file }: { readonly file: string }): Tables {
+  const guardedMethods = Object.entries(tables).map(([doing, method]) => [
     doing,
     (...args: unknown[]): unknown => {
       try {
@@ -12,7 +12,7 @@ export function guarded(journal: Journal, { file }: { readonly file: string }): 
       }
     },
   ])
-  return Object.fromEntries(guardedMethods) as unknown as Journal
+  return Object.fromEntries(guardedMethods) as unknown as Tables
 }
 
 /** A broken world as a `JournalError`; undefined for what is a mistake of ours. */

@@ -1,8 +1,7 @@
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync } from 'node:fs'
-import { dirname } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'
 import type { Clock } from '../../registrar/net/time.ts'
-import { journalErrorOf } from './guard.ts'
+import { openDatabaseFile, setAside } from './database-file.ts'
+import { guarded, journalErrorOf } from './guard.ts'
 import { DEFAULT_HISTORY_BOUNDS, type History, type HistoryBounds } from './history.ts'
 import { HISTORY_SCHEMA, HISTORY_VERSION, historyTables } from './history-tables.ts'
 import { JournalError } from './journal.ts'
@@ -51,60 +50,33 @@ export function openHistoryToRead(file: string): History {
 }
 
 function openDatabase(file: string, bounds: HistoryBounds): Database {
-  if (file !== ':memory:') {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o750 })
-    // Who is a customer, and where they are, is nobody else's business.
-    closeSync(openSync(file, 'a', 0o600))
-    chmodSync(file, 0o600)
-  }
-  const database = new Sqlite(file, { timeout: LOCK_PATIENCE })
-  try {
+  return openDatabaseFile({
+    file,
+    patience: LOCK_PATIENCE,
     // What is let go gives its room back to what comes; nothing here is worth an fsync.
-    database.pragma('journal_mode = WAL')
-    database.pragma('synchronous = OFF')
-    database.pragma('journal_size_limit = 16777216')
-    const pageSize = Number(database.pragma('page_size', { simple: true }))
-    database.pragma(`max_page_count = ${Math.ceil(bounds.fileBytes / pageSize)}`)
-    const version = Number(database.pragma('user_version', { simple: true }))
-    if (version !== 0 && version !== HISTORY_VERSION) {
-      throw new JournalError('too-new', 'open', `${file} was written by another version of Ringfence`)
-    }
-    if (version === 0) {
+    synchronous: 'OFF',
+    logBytes: 16_777_216,
+    fileBytes: bounds.fileBytes,
+    prepare(database) {
+      const version = Number(database.pragma('user_version', { simple: true }))
+      if (version !== 0 && version !== HISTORY_VERSION) {
+        throw new JournalError('too-new', 'open', `${file} was written by another version of Ringfence`)
+      }
+      if (version !== 0) return
       database.transaction(() => {
         database.exec(HISTORY_SCHEMA)
         database.pragma(`user_version = ${HISTORY_VERSION}`)
       })()
-    }
-    return database
-  } catch (error) {
-    database.close()
-    throw error
-  }
+    },
+  })
 }
 
 function guardedHistory(database: Database, facts: { file: string; bounds: HistoryBounds }): History {
   try {
-    const methods = { ...historyTables(database, facts.bounds), close: () => void database.close() }
-    const guarded = Object.entries(methods).map(([doing, method]) => [
-      doing,
-      (...args: unknown[]): unknown => {
-        try {
-          return (method as (...args: unknown[]) => unknown)(...args)
-        } catch (error) {
-          throw journalErrorOf(error, { doing, file: facts.file }) ?? error
-        }
-      },
-    ])
-    return Object.fromEntries(guarded) as unknown as History
+    const history = { ...historyTables(database, facts.bounds), close: () => void database.close() }
+    return guarded(history, facts)
   } catch (error) {
     database.close()
     throw error
-  }
-}
-
-function setAside(file: string, now: number): void {
-  const aside = `${file}.damaged-${new Date(now).toISOString().replace(/[:.]/g, '-')}`
-  for (const suffix of ['', '-wal', '-shm']) {
-    if (existsSync(`${file}${suffix}`)) renameSync(`${file}${suffix}`, `${aside}${suffix}`)
   }
 }

@@ -1,8 +1,7 @@
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync } from 'node:fs'
-import { dirname } from 'node:path'
-import Sqlite, { type Database } from 'better-sqlite3'
+import type { Database } from 'better-sqlite3'
 import type { Clock } from '../../registrar/net/time.ts'
 import { DEFAULT_BOUNDS, type JournalBounds } from './bounds.ts'
+import { openDatabaseFile, setAside } from './database-file.ts'
 import { decisionsTable } from './decisions.ts'
 import { guarded, journalErrorOf } from './guard.ts'
 import { type Journal, JournalError } from './journal.ts'
@@ -53,31 +52,22 @@ export function openJournal({ file, now, bounds = DEFAULT_BOUNDS }: JournalOptio
 }
 
 function openDatabase(file: string, bounds: JournalBounds): Database {
-  if (file !== ':memory:') {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o750 })
-    // Password hashes are in it. The log files beside it take their permissions from it.
-    closeSync(openSync(file, 'a', 0o600))
-    chmodSync(file, 0o600)
-  }
-  const database = new Sqlite(file, { timeout: LOCK_PATIENCE })
-  try {
-    database.pragma('journal_mode = WAL')
-    database.pragma('synchronous = NORMAL')
-    database.pragma('journal_size_limit = 67108864')
-    const pageSize = Number(database.pragma('page_size', { simple: true }))
-    database.pragma(`max_page_count = ${Math.ceil(bounds.fileBytes / pageSize)}`)
-    if (database.pragma('quick_check(1)', { simple: true }) !== 'ok') {
-      throw new JournalError('damaged', 'open', `the journal ${file} is damaged`)
-    }
-    if (migrate(database) === 'too-new') {
-      const message = `the journal ${file} was written by a later version of Ringfence; install that version, or move the file away`
-      throw new JournalError('too-new', 'open', message)
-    }
-    return database
-  } catch (error) {
-    database.close()
-    throw error
-  }
+  return openDatabaseFile({
+    file,
+    patience: LOCK_PATIENCE,
+    synchronous: 'NORMAL',
+    logBytes: 67_108_864,
+    fileBytes: bounds.fileBytes,
+    prepare(database) {
+      if (database.pragma('quick_check(1)', { simple: true }) !== 'ok') {
+        throw new JournalError('damaged', 'open', `the journal ${file} is damaged`)
+      }
+      if (migrate(database) === 'too-new') {
+        const message = `the journal ${file} was written by a later version of Ringfence; install that version, or move the file away`
+        throw new JournalError('too-new', 'open', message)
+      }
+    },
+  })
 }
 
 function journalOn(database: Database, facts: { file: string; bounds: JournalBounds }): Journal {
@@ -130,14 +120,4 @@ function tablesOf(database: Database, bounds: JournalBounds): Journal {
       }
     },
   }
-}
-
-/** Moves the file and what belongs to it; answers where to. */
-function setAside(file: string, now: number): string {
-  const stamp = new Date(now).toISOString().replace(/[:.]/g, '-')
-  const aside = `${file}.damaged-${stamp}`
-  for (const suffix of ['', '-wal', '-shm']) {
-    if (existsSync(`${file}${suffix}`)) renameSync(`${file}${suffix}`, `${aside}${suffix}`)
-  }
-  return aside
 }

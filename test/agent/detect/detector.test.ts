@@ -1,77 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { Detector } from '../../../agent/detect/detector.ts'
-import type { DetectionPolicy, Verdict } from '../../../agent/detect/verdict.ts'
-import type { ExchangeEnded, RegisterSeen } from '../../../agent/observe/observation.ts'
-import { type Address, prefixOfAddress, type Source } from '../../../registrar/net/address.ts'
-
-const POLICY: DetectionPolicy = {
-  registerRetry: 6,
-  registerSuspend: true,
-  registerSuspendTime: 180,
-  flood: { registers: 100, within: 10, for: 600 },
-  block: { failures: 20, within: 600, for: 3600 },
-}
-const START = 1_700_000_000_000
-
-function source(address: string, port = 5060): Source {
-  return { address: address as Address, port }
-}
-
-/** A detector with its verdicts and a hand to feed it. */
-function stage(policy: Partial<DetectionPolicy> = {}) {
-  const verdicts: Verdict[] = []
-  const detector = new Detector({
-    policy: { ...POLICY, ...policy },
-    onVerdict: (verdict) => verdicts.push(verdict),
-  })
-  return {
-    detector,
-    verdicts,
-    register(from: Source, time: number, rest: Partial<RegisterSeen> = {}) {
-      detector.observe({
-        kind: 'register',
-        time,
-        source: from,
-        transport: 'udp',
-        account: '1001@example.com',
-        userAgent: 'phone',
-        answersOwnNonce: false,
-        answersChallenge: false,
-        answersSentNonce: false,
-        ...rest,
-      })
-    },
-    exchange(from: Source, time: number, rest: Partial<ExchangeEnded>) {
-      detector.observe({
-        kind: 'exchange',
-        time,
-        source: from,
-        transport: 'udp',
-        serverPort: 5060,
-        account: '1001@example.com',
-        outcome: 'challenge',
-        status: 401,
-        grade: 'packet',
-        withCredentials: false,
-        answersItsChallenge: false,
-        grantedExpires: 0,
-        answeredIn: 1,
-        userAgent: '',
-        bindings: [],
-        ...rest,
-      })
-    },
-    actions: () =>
-      verdicts.map(({ name, action, scope, address, port, grade }) => ({
-        name,
-        action,
-        scope,
-        address,
-        port,
-        grade,
-      })),
-  }
-}
+import type { Verdict } from '../../../agent/detect/verdict.ts'
+import { type Address, prefixOfAddress } from '../../../registrar/net/address.ts'
+import { POLICY, START, source, stage } from './stage.ts'
 
 const FLOOD_BLOCK = {
   name: 'register-flood',

@@ -89,6 +89,15 @@ export function stage(policy: Partial<DetectionPolicy> = {}, options: Partial<De
         ...rest,
       })
     },
+    actions: () =>
+      verdicts.map(({ name, action, scope, address, port, grade }) => ({
+        name,
+        action,
+        scope,
+        address,
+        port,
+        grade,
+      })),
     /** What was asked for, shortly: `suspend 203.0.113.7:5060`. */
     said: () =>
       verdicts.map(
