@@ -2,13 +2,18 @@ import { readFileSync, readSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import process from 'node:process'
 import type { CaptureReport } from './capture-report.ts'
+import { isNflog } from './nflog-device.ts'
+import type { PcapModule } from './pcap-module.ts'
+import { Priming } from './priming.ts'
+import { primingFrame } from './priming-frame.ts'
 
-// A program of its own: `node capture-child.js ENGINE INTERFACE SNAPLENGTH BUFFERBYTES FILTER` writes what the native
+// A program of its own: `node capture-child.js ENGINE INTERFACE SNAPLENGTH BUFFERBYTES FILTER PRIMEDBY` writes what the native
 // library captures to stdout in the pcap format, and reports to stderr, a line of JSON each. The libraries' loops
 // starve the event loop under load, and an interface that goes away aborts the process: here that harms nobody.
 // It ends when stdin does, that is, when whoever started it is gone or wants no more of it.
 
-const [engine, device, snapText, bufferText, filter] = process.argv.slice(2) as [
+const [engine, device, snapText, bufferText, filter, primedBy] = process.argv.slice(2) as [
+  string,
   string,
   string,
   string,
@@ -16,8 +21,7 @@ const [engine, device, snapText, bufferText, filter] = process.argv.slice(2) as 
   string,
 ]
 const snapLength = Number(snapText)
-/** As `isNflog` has it; this program stands alone. */
-const isLog = device.startsWith('nflog:')
+const isLog = isNflog(device)
 const bufferBytes = Number(bufferText)
 
 const STDIN = 0
@@ -167,30 +171,6 @@ function obstacle(): string | undefined {
   }
 }
 
-/** The part of npm `pcap` that is used here. */
-interface PcapModule {
-  warningHandler: (text: string) => void
-  createSession(
-    device: string,
-    options: {
-      filter: string
-      buffer_size: number
-      snap_length: number
-      buffer_timeout: number
-      promiscuous: boolean
-    },
-  ): PcapSession
-}
-
-interface PcapSession {
-  link_type: string
-  buf: Buffer
-  header: Buffer
-  on(event: 'packet', listener: () => void): void
-  stats(): { ps_recv: number; ps_drop: number }
-  session: { read_callback: () => void; dispatch(buffer: Buffer, header: Buffer): number }
-}
-
 function runPcap(pcap: PcapModule): void {
   pcap.warningHandler = () => {}
   const session = pcap.createSession(device, {
@@ -201,10 +181,25 @@ function runPcap(pcap: PcapModule): void {
     promiscuous: false,
   })
   // What came before the filter was in place was counted with the rest, and is no loss.
-  const { ps_recv: receivedBefore, ps_drop: droppedBefore } = session.stats()
-  writeFileHeader(linkTypeOf(session.link_type))
+  let { ps_recv: receivedBefore, ps_drop: droppedBefore } = session.stats()
+  const linkType = linkTypeOf(session.link_type)
+  const begin = () => writeFileHeader(linkType)
+  const frame = primingFrame(device, linkType, primedBy)
+  const priming = new Priming(pcap, device, frame, () => {
+    const { ps_recv: received, ps_drop: dropped } = session.stats()
+    receivedBefore = received
+    droppedBefore = dropped
+    begin()
+  })
+  if (!priming.pending) begin()
   session.on('packet', () => {
     const captured = session.header.readUInt32LE(8)
+    // Whatever arrives is proof that the filter works; what waits behind it is not counted, which is no matter.
+    priming.end()
+    if (priming.isOurs(session.buf, captured)) {
+      packets++
+      return
+    }
     session.header.copy(batch, batched)
     session.buf.copy(batch, batched + RECORD_HEADER_BYTES, 0, captured)
     addRecord(captured)
@@ -235,7 +230,7 @@ function runPcap(pcap: PcapModule): void {
   }
   session.session.read_callback = () => {
     wakeUps++
-    if (read() === 0) readByClock()
+    if (read() === 0 && !priming.pending) readByClock()
   }
   setInterval(() => {
     if (read() > 0 && wakeUps === wakeUpsBefore) readByClock()

@@ -17,6 +17,8 @@ export interface EngineCommand {
 export interface EngineRequest {
   readonly interface: string
   readonly filter: string
+  /** `udp:5060`: leaving that port the filter lets a frame through, and needs one to begin with; `none`: it needs none. */
+  readonly primedBy: string
   readonly snapLength: number
   readonly bufferBytes: number
   /** The compiled `capture-child`, where it does not lie beside this file. */
@@ -29,7 +31,8 @@ export function engineCommand(engine: CaptureEngine, request: EngineRequest): En
     case 'pcap':
     case 'cap': {
       const script = request.childScript ?? besideThisFile()
-      const args = [script, engine, request.interface, String(snapLength), String(bufferBytes), filter]
+      const { interface: device, primedBy } = request
+      const args = [script, engine, device, String(snapLength), String(bufferBytes), filter, primedBy]
       return { file: process.execPath, args }
     }
     case 'tcpdump':

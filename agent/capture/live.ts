@@ -29,8 +29,9 @@ export interface LiveCaptureOptions {
   readonly interface: string
   /**
    * `inbound`: those that come in there; `outbound`: those that this host sends there; `outside-in`: what comes in to
-   * the ports and goes out from them. Default: all. With a direction the first block of the kernel's buffer is lost,
-   * a frame or a few: libpcap filters that one itself, and there it knows no directions (`blocks_to_filter_in_userland`).
+   * the ports and goes out from them. Default: all. With a direction the first block of the kernel's buffer is lost:
+   * libpcap filters that one itself, and there it knows no directions (`blocks_to_filter_in_userland`). The engine `pcap`
+   * begins with a block of its own, except for `inbound`; elsewhere a frame or a few are missing at the start.
    */
   readonly frames?: FrameDirection
   readonly ports: CapturePorts
@@ -128,6 +129,7 @@ export class LiveCapture {
     const command = engineCommand(engine, {
       interface: this.#options.interface,
       filter: filterOf(this.#options, this.#tags),
+      primedBy: primedBy(this.#options),
       snapLength: this.#options.snapLength ?? SNAP_LENGTH,
       bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,
       childScript,
@@ -213,6 +215,15 @@ export function canLeaveRequests(
   options: Pick<LiveCaptureOptions, 'interface' | 'frames' | 'ports'>,
 ): boolean {
   return directionOf(options) !== 'all'
+}
+
+/** What the capture has to be primed with: only a frame that goes out can be made here. */
+function primedBy(options: LiveCaptureOptions): string {
+  const { interface: device, ports } = options
+  const frames = directionOf(options)
+  if (isNflog(device) || frames === 'all' || frames === 'inbound') return 'none'
+  const [udp] = ports.udpPorts
+  return udp === undefined ? `tcp:${ports.tcpPorts[0]}` : `udp:${udp}`
 }
 
 /** What the loopback interface carries libpcap shows once, as coming in; nobody outside can send there. */

@@ -182,6 +182,17 @@ describe.skipIf(!isRoot)('live capture', () => {
     ])
   })
 
+  test('from the moment when it says that it runs, not a frame is missing', async () => {
+    watched = watch('pcap', 'v1', 'outside-in')
+    watched.capture.start()
+    await watched.running()
+    await send(far, 'v0', [plain('REGISTER sip:first')])
+    await send(near, 'v1', [p.ethernet(p.ipv4({}, p.udp({ sourcePort: 5060 }, 'SIP/2.0 401 first')))])
+    await watched.saw('REGISTER sip:first', 'SIP/2.0 401 first')
+    // Nor is its own frame, with which it found out, among them.
+    expect(watched.seen).toEqual(['REGISTER sip:first', 'SIP/2.0 401 first'])
+  })
+
   test('the native engines are there', () => {
     expect(() => require('pcap')).not.toThrow()
     expect(() => require('cap')).not.toThrow()
@@ -351,8 +362,12 @@ describe.skipIf(!isRoot)('live capture', () => {
   })
 
   test('auto takes the next one where the best cannot be loaded', async () => {
-    const alone = `${folder}/capture-child.mjs`
-    await execa('cp', [compiled.path('agent/capture/capture-child.ts'), alone])
+    // Where no node_modules lie above it.
+    const alone = `${folder}/capture-child.js`
+    for (const name of ['capture-child', 'nflog-device', 'priming', 'priming-frame']) {
+      await execa('cp', [compiled.path(`agent/capture/${name}.ts`), `${folder}/${name}.js`])
+    }
+    writeFileSync(`${folder}/package.json`, '{"type":"module"}')
     const states: CaptureState[] = []
     const capture = new LiveCapture({
       interface: 'v1',
