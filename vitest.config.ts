@@ -1,9 +1,11 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/longest-first.ts'
 
 // Three projects: `fast` needs neither root nor network; `kernel` makes its own network namespaces and
 // needs root and Debian's SIP programs; `browser` drives Debian's Chromium.
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -12,6 +14,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/netns/**', 'test/browser/**', 'test/interop/**'],
           testTimeout: 20_000,
+          // vitest's own default leaves one core of two idle.
+          maxWorkers: 2,
         },
       },
       {
@@ -21,8 +25,10 @@ export default defineConfig({
           include: ['test/netns/**/*.test.ts', 'test/interop/**/*.test.ts'],
           testTimeout: 90_000,
           hookTimeout: 90_000,
-          // Most of them wait for programs, each in namespaces of its own: four at a time keep two cores busy.
-          maxWorkers: 4,
+          // Most of them wait for programs, each in namespaces of its own: six at a time keep two cores busy.
+          maxWorkers: 6,
+          // Tests of one file that run beside each other: no more, since each starts programs of its own.
+          maxConcurrency: 2,
         },
       },
       {

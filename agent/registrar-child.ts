@@ -1,11 +1,8 @@
 import { extname, join } from 'node:path'
 import type { Logger } from 'pino'
-import {
-  type AccountView,
-  type BindingView,
-  OrderRefused,
-  type StatusSnapshot,
-} from '../dashboard/api/control-plane.ts'
+import type { AccountView, BindingView } from '../dashboard/api/accounts.ts'
+import { OrderRefused } from '../dashboard/api/control-plane.ts'
+import type { StatusSnapshot } from '../dashboard/api/status.ts'
 import type {
   AccountEntry,
   Answer,
@@ -20,7 +17,7 @@ import type { RegistrarSettings } from '../registrar/open-registrar.ts'
 import type { PolicySettings } from '../registrar/policy.ts'
 import type { Config } from './config/config.ts'
 import type { RegistrarDoor } from './control/parts.ts'
-import { lockoutVerdict, suspendVerdict } from './detect/failures.ts'
+import { lockoutVerdict, suspendVerdict } from './detect/failure-verdicts.ts'
 import type { Verdict } from './detect/verdict.ts'
 import { KeptChild } from './kept-child.ts'
 import { Questions } from './questions.ts'
@@ -154,7 +151,9 @@ export class RegistrarChild implements RegistrarDoor {
     const answer = this.#child.running
       ? await this.#questions.ask((id) => this.#child.tell({ type: 'ask', id, question }))
       : undefined
-    if (!answer)
+    // One that is just being tried again knows less of why it does not run than is known here.
+    const isUp = answer && !(answer.kind === 'refused' && answer.refusal === 'not-started')
+    if (!isUp)
       throw new OrderRefused(
         'unavailable',
         `The registrar does not answer: ${this.#status.detail || 'look at the log'}.`,

@@ -124,6 +124,8 @@ export interface DesiredState {
    * the kernel to return to peace by itself.
    */
   readonly strictUntil: EpochMilliseconds | null
+  /** Whether somebody reads the kernel's log at this moment. The engine asks the kernel and says it; absent: nobody. */
+  readonly isLogRead?: boolean
   readonly allow: readonly Prefix[]
   readonly gateways: readonly Gateway[]
   readonly blocks: readonly Block[]

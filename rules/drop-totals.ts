@@ -140,7 +140,7 @@ function keyOf(chain: string, rule: string): CountKey | undefined {
  * count all the same, or a host whose phones are all proven would seem to have packets go around its rules.
  */
 function isShortWay(rule: string): boolean {
-  return / --match-set rf-pvn\d src,src .* (?:-j RETURN|-g RINGFENCE-PASSED)$/.test(rule)
+  return / --match-set rf-pvn\d src,src .* -j RETURN$/.test(rule)
 }
 
 interface Missing {

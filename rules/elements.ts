@@ -89,6 +89,16 @@ export const STRICT_KEYS: readonly ElementKey[] = (['0.0.0.0/0', '::/0'] as Pref
   .flatMap(halves)
   .map((half) => `${setName('strict', familyOf(half))} ${showPrefix(half)}`)
 
+/**
+ * The switch to the log while it is read. First everybody is named, so that the proven go the way on which packets are
+ * logged, and then it is logged.
+ */
+export const LOG_KEYS: readonly ElementKey[] = (['named', 'log'] as const).flatMap((purpose) =>
+  (['0.0.0.0/0', '::/0'] as Prefix[])
+    .flatMap(halves)
+    .map((half) => `${setName(purpose, familyOf(half))} ${showPrefix(half)}`),
+)
+
 export function untilOf(item: Block | Suspension | Member): Until {
   return item.until ?? Number.POSITIVE_INFINITY
 }
@@ -107,6 +117,7 @@ export function listElements(state: DesiredState): Map<ElementKey, Until> {
   for (const prefix of state.allow) standing(keysOfAllowed(prefix))
   for (const prefix of destinations === 'local' ? [] : destinations) standing(keysOfDestination(prefix))
   for (const gateway of state.gateways) standing(keysOfGateway(gateway))
+  if (state.isLogRead === true) standing(LOG_KEYS)
   if (state.strictUntil !== null) for (const key of STRICT_KEYS) want(key, state.strictUntil)
   for (const block of state.blocks) want(keyOfBlock(block), untilOf(block))
   for (const suspension of state.suspensions) want(keyOfSuspension(suspension), untilOf(suspension))

@@ -29,6 +29,8 @@ export interface RulesEngineOptions {
 
 /** What somebody else changed is put right within 5 s, the repair included. */
 const CHECK_EVERY: Milliseconds = 4_000
+/** How often it is asked whether the sensor has begun to read the kernel's log, or has ended: a file of one line. */
+const LOOK_AT_LOG_EVERY: Milliseconds = 200
 /** Every so many checks read all elements, however many there are. */
 const THOROUGH_EVERY = 12
 const FIRST_RETRY: Milliseconds = 250
@@ -66,6 +68,8 @@ export class RulesEngine {
   #checkTimer: NodeJS.Timeout | undefined
   #retryTimer: NodeJS.Timeout | undefined
   #laterTimer: NodeJS.Timeout | undefined
+  #logTimer: NodeJS.Timeout | undefined
+  #isLogRead = false
   #checks = 0
   #failure: RulesFailure | undefined
   #lastAppliedAt: EpochMilliseconds | null = null
@@ -95,7 +99,8 @@ export class RulesEngine {
     const refusals = checkDesiredState(state, this.#desired)
     if (refusals.length > 0) throw new DesiredStateError(refusals)
     this.#desired = state
-    const { changesChains } = this.#reconciliation.want(state)
+    this.#watchLog()
+    const { changesChains } = this.#want(state)
     if (changesChains) this.#tryNow()
     // A world that was broken a moment ago is not asked again at every change.
     const brokenAt = this.#reconciliation.isUnknown ? this.#failure?.at : undefined
@@ -173,12 +178,38 @@ export class RulesEngine {
   async close(): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#checkTimer)
+    clearInterval(this.#logTimer)
     clearTimeout(this.#laterTimer)
     this.#stopRetrying()
     await this.#checking?.catch(() => {})
     await this.#removing?.catch(() => {})
     await this.settled()
     await this.#kernel.close()
+  }
+
+  #want(state: DesiredState): { readonly changesChains: boolean } {
+    return this.#reconciliation.want(this.#isLogRead ? { ...state, isLogRead: true } : state)
+  }
+
+  #watchLog(): void {
+    if (this.#desired?.traffic.logGroup !== undefined) {
+      this.#logTimer ??= setInterval(() => this.#lookAtLog(), LOOK_AT_LOG_EVERY).unref()
+      return
+    }
+    clearInterval(this.#logTimer)
+    this.#logTimer = undefined
+    this.#isLogRead = false
+  }
+
+  async #lookAtLog(): Promise<void> {
+    const group = this.#desired?.traffic.logGroup
+    if (group === undefined || this.#isOff || this.#isClosed) return
+    const isRead = await this.#kernel.isLogRead(group)
+    // Something else may have been desired meanwhile.
+    if (isRead === this.#isLogRead || this.#desired?.traffic.logGroup !== group) return
+    this.#isLogRead = isRead
+    this.#want(this.#desired)
+    if (!this.#reconciliation.isUnknown || !this.#retryTimer) this.#wake()
   }
 
   /** One after the other: an older look that came in after a newer one would seem to be counters that began anew. */

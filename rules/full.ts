@@ -26,6 +26,7 @@ const SETS: Readonly<Record<SetPurpose, { readonly means: string; readonly raise
     raise: 'kernel.elements',
   },
   strict: { means: 'the strict limits cannot be switched on' },
+  log: { means: 'under a flood the sensor cannot read the log of the kernel' },
   wsip: { means: 'a source over limits.sip is listed in the place of another' },
   seen: {
     means: `under attack, first packets of new unknown sources are dropped unnoted, and so are their second ones; ${KNOWN_ARE_SERVED}`,

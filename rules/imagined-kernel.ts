@@ -47,6 +47,11 @@ export class ImaginedKernel implements Kernel {
     }
   }
 
+  /** Nothing passes its rules, so nobody reads of it. */
+  async isLogRead(): Promise<boolean> {
+    return false
+  }
+
   async applySets(commands: readonly string[]): Promise<readonly RefusedLine[]> {
     const refused: RefusedLine[] = []
     for (const line of commands) {

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import type { Family } from '../registrar/net/address.ts'
 import { IpsetPipe } from './ipset-pipe.ts'
 import {
@@ -11,6 +12,7 @@ import {
 import { type SetPurpose, setName } from './names.ts'
 import { parseChains, parseElements, parseSetHeaders } from './parse-observed.ts'
 import { NO_CHAINS } from './plan-chains.ts'
+import { isIncompatible, NftTable } from './read-nft-table.ts'
 import { runProgram } from './run-program.ts'
 
 export interface IptablesKernelOptions {
@@ -18,8 +20,12 @@ export interface IptablesKernelOptions {
   readonly iptables?: 'iptables' | 'iptables-nft' | 'iptables-legacy'
   /** Works inside a named network namespace. */
   readonly netns?: string
+  /** The program that is asked where iptables cannot read what nft made. Default: `nft`. */
+  readonly nft?: string
 }
 
+/** A line for each group that somebody reads, its number first (net/netfilter/nfnetlink_log.c, seq_show). */
+const LOG_LISTENERS = '/proc/net/netfilter/nfnetlink_log'
 /** From so many lines on a spawn pays: `ipset restore` puts many lines into one message to the kernel. */
 const BULK = 1_000
 /** A set may go between the look at the names and the look at the elements. */
@@ -34,12 +40,20 @@ export class IptablesKernel implements Kernel {
   readonly #programs: { readonly 4: string; readonly 6: string }
   readonly #netns: string | undefined
   readonly #pipe: IpsetPipe
+  readonly #nftTables: { readonly 4: NftTable; readonly 6: NftTable }
 
   constructor(options: IptablesKernelOptions = {}) {
     const name = options.iptables ?? 'iptables'
     this.#programs = { 4: name, 6: name.replace('iptables', 'ip6tables') }
     this.#netns = options.netns
     this.#pipe = new IpsetPipe(options.netns)
+    const nftTable = (family: Family) =>
+      new NftTable({
+        family,
+        nft: (args) => this.#run(options.nft ?? 'nft', args),
+        iptables: (args) => this.#run(this.#programs[family], args),
+      })
+    this.#nftTables = { 4: nftTable(4), 6: nftTable(6) }
   }
 
   async observe({ elements }: { readonly elements: readonly SetPurpose[] }): Promise<ObservedState> {
@@ -82,13 +96,28 @@ export class IptablesKernel implements Kernel {
     await this.#run(`${this.#programs[family]}-restore`, ['--noflush', '--wait', '10'], text)
   }
 
+  async isLogRead(group: number): Promise<boolean> {
+    try {
+      const listeners =
+        this.#netns === undefined
+          ? await readFile(LOG_LISTENERS, 'utf8')
+          : await this.#run('cat', [LOG_LISTENERS])
+      return listeners.split('\n').some((line) => Number.parseInt(line, 10) === group)
+    } catch (error) {
+      // The kernel's module makes the file, and without it there is no log.
+      const { code, message } = error as NodeJS.ErrnoException
+      return code !== 'ENOENT' && !message.includes('No such file')
+    }
+  }
+
   close(): Promise<void> {
     return this.#pipe.close()
   }
 
   async #observeChains(family: Family): Promise<ObservedChains | KernelError> {
     try {
-      return parseChains(await this.#run(`${this.#programs[family]}-save`, ['-c', '-t', 'raw']))
+      const saved = await this.#run(`${this.#programs[family]}-save`, ['-c', '-t', 'raw'])
+      return isIncompatible(saved) ? await this.#nftTables[family].read() : parseChains(saved)
     } catch (error) {
       if (error instanceof KernelError) return error
       throw error

@@ -67,6 +67,8 @@ export interface Kernel {
   applySets(commands: readonly string[]): Promise<readonly RefusedLine[]>
   /** Loads the payload of one `iptables-restore --noflush`: all of it, or nothing and a `KernelError`. */
   applyChains(family: Family, text: string): Promise<void>
+  /** Whether somebody reads this group of the kernel's log (NFLOG). Never throws: where nobody can tell, it is read. */
+  isLogRead(group: number): Promise<boolean>
   close(): Promise<void>
 }
 

@@ -10,8 +10,6 @@ export const CHAINS = [
   'RINGFENCE-ASKED',
   /** Logs what arrives over UDP, some of it, and what the chains below let through of it, all of that. */
   'RINGFENCE-JUDGE',
-  /** Logs what passed right at the entrance. */
-  'RINGFENCE-PASSED',
   /** Which class is it: REGISTER, other SIP, response, keepalive? */
   'RINGFENCE-UDP',
   'RINGFENCE-TCP',
@@ -67,7 +65,7 @@ export type BuiltInChain = keyof typeof JUMPS
 export type SetPurpose =
   /**
    * Everybody whom `allow`, `deny` or `gw` name: what is asked before the proven. Who is proven, not in here and not in
-   * `susp` needs no other look.
+   * `susp` needs no other look. While the kernel's log is read it holds every address, so that all go the long way.
    */
   | 'named'
   /** Sources that always pass, under a ceiling. */
@@ -98,6 +96,8 @@ export type SetPurpose =
   | 'ign'
   /** Holds every address while the strict limits decide, and is empty in peace. */
   | 'strict'
+  /** Holds every address while somebody reads the kernel's log: only then anything is logged. */
+  | 'log'
   /** Sources over the limit of SIP requests: filled by the kernel itself. */
   | 'wsip'
   /** Address and port whose first packet came within 5 s: filled by the kernel itself. */
@@ -123,6 +123,7 @@ export const WRITTEN_SETS = [
   'ret3',
   'ign',
   'strict',
+  'log',
 ] as const satisfies readonly SetPurpose[]
 
 /** Sets whose elements count packets that somebody looks at. */
@@ -186,7 +187,7 @@ export function defineSets(sizes: TableSizes): readonly SetDefinition[] {
     const counted = ' timeout 0 counters'
     return [
       // First, so that whoever goes through all sets has it right before those that it stands for.
-      define('named', 'hash:net', { max: max * SETS_THAT_NAME }),
+      define('named', 'hash:net', { max: max * SETS_THAT_NAME + MAX_SWITCH }),
       define('allow', 'hash:net', { max }),
       define('dst', 'hash:net', { max }),
       define('deny', 'hash:net', { max, more: counted }),
@@ -202,6 +203,7 @@ export function defineSets(sizes: TableSizes): readonly SetDefinition[] {
       define('ret3', 'hash:net', { max, more: ' timeout 0' }),
       define('ign', 'hash:net', { max, more: ' timeout 0' }),
       define('strict', 'hash:net', { max: MAX_SWITCH, more: ' timeout 0' }),
+      define('log', 'hash:net', { max: MAX_SWITCH }),
       // A full list makes room for a new source, instead of telling about old ones only.
       define('wsip', 'hash:ip', {
         max: MAX_LISTED,

@@ -1,7 +1,7 @@
 import type { Family } from '../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../registrar/net/time.ts'
 import type { DesiredState } from './desired-state.ts'
-import { type ElementKey, isStanding, listElements, type Until } from './elements.ts'
+import { type ElementKey, isStanding, LOG_KEYS, listElements, type Until } from './elements.ts'
 import type { ObservedSet, ObservedState } from './kernel.ts'
 import { defineSets, type SetDefinition, setName, WRITTEN_SETS } from './names.ts'
 import { NO_CHAINS, planChains } from './plan-chains.ts'
@@ -50,6 +50,8 @@ export function planChanges(desired: DesiredState, observed: ObservedState, now:
   for (const key of new Set([...wanted.keys(), ...held.keys()])) {
     const line = planElement(key, wanted.get(key), held.get(key), now)
     if (line === undefined) continue
+    // That is no part of a configuration: it follows whoever reads the log.
+    if (LOG_KEYS.includes(key) && !wanted.has(key)) continue
     if (isStanding(key) && line.startsWith('add')) standing.push(line)
     else elements.push(line)
   }

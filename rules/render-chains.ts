@@ -64,7 +64,7 @@ export function renderChains(input: ChainInput, family: Family, next?: NextLimit
                 unsuspended,
                 unnamed,
                 underLimit,
-                traffic.logGroup === undefined ? '-j RETURN' : '-g RINGFENCE-PASSED',
+                '-j RETURN',
               ].join(' '),
             ),
           ),

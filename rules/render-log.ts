@@ -5,29 +5,30 @@ import { renderLimit, SAMPLE_TABLE } from './limit-tables.ts'
 const LOGGED_BYTES = 2_048
 
 /**
- * The log from which the sensor reads requests under a flood. Without a listener a rule of it costs next to nothing. What
- * the chains below drop does not come back here, so the last rule logs what passes, which the lanes' limits bound.
+ * The log from which the sensor reads requests under a flood. To log to nobody costs a packet as much as two looks into
+ * sets, so nothing is logged before the set `log` holds everybody, and it does so after `named`: whoever reads the first
+ * packet of the log knows that the short way of the proven is shut, and that what passes is logged. What the chains
+ * below drop does not come back here, so the last rule logs what passes, which the lanes' limits bound.
  */
 export function renderLog(render: ChainRenderer): void {
   const { logGroup } = render.input.traffic
   if (logGroup === undefined) {
     render.chain('RINGFENCE-JUDGE', [])
-    render.chain('RINGFENCE-PASSED', [])
     return
   }
   // A threshold of one: with more, the kernel keeps the last packets for up to a second.
   const log = (prefix: LogPrefix) =>
     `-j NFLOG --nflog-prefix ${prefix} --nflog-group ${logGroup} --nflog-size ${LOGGED_BYTES} --nflog-threshold 1`
   const sample = renderLimit(SAMPLE_TABLE, { family: render.family, buckets: 1, side: 'upto' })
+  const isRead = render.set('log', 'src')
   render.chain('RINGFENCE-JUDGE', [
-    `${sample} ${log(LOG_PREFIXES.sample)}`,
+    `${isRead} ${sample} ${log(LOG_PREFIXES.sample)}`,
     '-j RINGFENCE-UDP',
-    log(LOG_PREFIXES.passed),
+    `${isRead} ${log(LOG_PREFIXES.passed)}`,
   ])
-  render.chain('RINGFENCE-PASSED', [log(LOG_PREFIXES.atOnce)])
 }
 
 /** What tells the packets of the log apart; the sensor reads them (`agent/decode/nflog.ts`). */
-export const LOG_PREFIXES = { sample: 's', passed: 'p', atOnce: 'q' } as const
+export const LOG_PREFIXES = { sample: 's', passed: 'p' } as const
 
 type LogPrefix = (typeof LOG_PREFIXES)[keyof typeof LOG_PREFIXES]

@@ -9,6 +9,7 @@ import {
   keysOfAllowed,
   keysOfDestination,
   keysOfGateway,
+  LOG_KEYS,
   namedByAllowed,
   namedByBlock,
   namedByGateway,
@@ -29,7 +30,10 @@ const STANDS = Number.POSITIVE_INFINITY
 export class WantedElements {
   /** Ends by key. A list where several items mean the same element; the latest counts. */
   readonly #ends = new ElementMap<Until | readonly Until[]>()
-  #state: Pick<DesiredState, 'allow' | 'gateways' | 'blocks' | 'suspensions' | 'members' | 'strictUntil'> = {
+  #state: Pick<
+    DesiredState,
+    'allow' | 'gateways' | 'blocks' | 'suspensions' | 'members' | 'strictUntil' | 'isLogRead'
+  > = {
     allow: [],
     gateways: [],
     blocks: [],
@@ -79,6 +83,9 @@ export class WantedElements {
         if (before.strictUntil !== null) this.#remove(key, before.strictUntil, touched)
       }
     }
+    const [wasRead, isRead] = [before.isLogRead === true, state.isLogRead === true]
+    if (isRead && !wasRead) for (const key of LOG_KEYS) this.#add(key, STANDS, touched)
+    if (wasRead && !isRead) for (const key of LOG_KEYS) this.#remove(key, STANDS, touched)
     this.#state = state
     this.#destinations = destinations
     return touched

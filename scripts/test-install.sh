@@ -233,7 +233,7 @@ try_install() {
   # What a reboot does to the kernel, as far as it is ours.
   inside sh -c 'for tables in iptables ip6tables; do $tables -t raw -F; $tables -t raw -X; done; ipset destroy'
   check 'nothing is left' no_rules
-  check_ends 0 'the rules are in the kernel, with 1 blocks' inside ringfence restore
+  check_ends 0 'the rules are in the kernel, with 1 block,' inside ringfence restore
   check 'the block is there' eval 'inside ipset list rf-deny4 | grep 198.51.100.7 >/dev/null'
   check_ends 0 'Ringfence is gone, with its configuration' inside $installer --uninstall --purge
   check 'no daemon runs' no_daemon

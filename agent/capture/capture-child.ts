@@ -1,18 +1,20 @@
 import { readFileSync, readSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import process from 'node:process'
+import { CAME_IN } from './came-in.ts'
 import type { CaptureReport } from './capture-report.ts'
 import { isNflog } from './nflog-device.ts'
-import type { PcapModule } from './pcap-module.ts'
+import type { PcapModule, PcapSession } from './pcap-module.ts'
 import { Priming } from './priming.ts'
 import { primingFrame } from './priming-frame.ts'
 
-// A program of its own: `node capture-child.js ENGINE INTERFACE SNAPLENGTH BUFFERBYTES FILTER PRIMEDBY` writes what the native
-// library captures to stdout in the pcap format, and reports to stderr, a line of JSON each. The libraries' loops
+// A program of its own, that writes what the native library captures to stdout in the pcap format, and reports to
+// stderr, a line of JSON each; its arguments are those of `EngineRequest`. The libraries' loops
 // starve the event loop under load, and an interface that goes away aborts the process: here that harms nobody.
 // It ends when stdin does, that is, when whoever started it is gone or wants no more of it.
 
-const [engine, device, snapText, bufferText, filter, primedBy] = process.argv.slice(2) as [
+const [engine, device, snapText, bufferText, filter, primedBy, cameIn] = process.argv.slice(2) as [
+  string,
   string,
   string,
   string,
@@ -204,10 +206,16 @@ function runPcap(pcap: PcapModule): void {
     session.buf.copy(batch, batched + RECORD_HEADER_BYTES, 0, captured)
     addRecord(captured)
   })
+  const apart = cameIn === '' ? undefined : captureApart(pcap, () => !priming.pending)
   statistics = () => {
     statisticsAt = Date.now() + STATISTICS_EVERY
     const { ps_recv: received, ps_drop: dropped } = session.stats()
-    report({ type: 'statistics', received: received - receivedBefore, dropped: dropped - droppedBefore })
+    const { ps_recv: receivedApart, ps_drop: droppedApart } = apart?.stats() ?? NONE
+    report({
+      type: 'statistics',
+      received: received - receivedBefore + receivedApart,
+      dropped: dropped - droppedBefore + droppedApart,
+    })
   }
   // An interface that goes down for a moment ends libuv's watching of the socket without a word; a wake-up with
   // nothing to read betrays it, or packets that wait although nobody was woken. From then on the clock reads.
@@ -235,10 +243,39 @@ function runPcap(pcap: PcapModule): void {
   setInterval(() => {
     if (read() > 0 && wakeUps === wakeUpsBefore) readByClock()
     wakeUpsBefore = wakeUps
+    // Often enough for answers, should nobody be woken for them any more.
+    apart?.session.dispatch(apart.buf, apart.header)
     const problem = obstacle()
     if (problem !== undefined) leave({ type: 'failed', detail: problem })
     if (Date.now() >= statisticsAt) statistics()
   }, LOOK_EVERY)
+}
+
+const NONE = { ps_recv: 0, ps_drop: 0 }
+/** Answers to the softswitch's own requests are few; of a flood of forged ones most may be lost. */
+const APART_BYTES = 1024 * 1024
+const ORIGINAL_LENGTH = 12
+/** No larger than a datagram is on most links; of a longer answer the first header fields will do. */
+const APART_SNAP_LENGTH = 4_096
+
+/** What the second filter lets through, marked as such. The first frame or so is libpcap's. */
+function captureApart(pcap: PcapModule, mayWrite: () => boolean): PcapSession {
+  const session = pcap.createSession(device, {
+    filter: cameIn,
+    buffer_size: APART_BYTES,
+    snap_length: APART_SNAP_LENGTH,
+    buffer_timeout: BLOCK_TIMEOUT,
+    promiscuous: false,
+  })
+  session.on('packet', () => {
+    if (!mayWrite()) return
+    const captured = session.header.readUInt32LE(8)
+    session.header.copy(batch, batched)
+    batch.writeUInt32LE(session.header.readUInt32LE(ORIGINAL_LENGTH) + CAME_IN, batched + ORIGINAL_LENGTH)
+    session.buf.copy(batch, batched + RECORD_HEADER_BYTES, 0, captured)
+    addRecord(captured)
+  })
+  return session
 }
 
 /** The part of npm `cap` that is used here. */

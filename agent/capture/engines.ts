@@ -19,6 +19,8 @@ export interface EngineRequest {
   readonly filter: string
   /** `udp:5060`: leaving that port the filter lets a frame through, and needs one to begin with; `none`: it needs none. */
   readonly primedBy: string
+  /** A second filter; what it lets through is written with `CAME_IN` in its length. Empty for none; only `pcap` can. */
+  readonly cameIn: string
   readonly snapLength: number
   readonly bufferBytes: number
   /** The compiled `capture-child`, where it does not lie beside this file. */
@@ -31,8 +33,8 @@ export function engineCommand(engine: CaptureEngine, request: EngineRequest): En
     case 'pcap':
     case 'cap': {
       const script = request.childScript ?? besideThisFile()
-      const { interface: device, primedBy } = request
-      const args = [script, engine, device, String(snapLength), String(bufferBytes), filter, primedBy]
+      const { interface: device, primedBy, cameIn } = request
+      const args = [script, engine, device, String(snapLength), String(bufferBytes), filter, primedBy, cameIn]
       return { file: process.execPath, args }
     }
     case 'tcpdump':

@@ -9,7 +9,7 @@ export type TagHandling = 'tagged' | 'plain'
 
 /**
  * Which way frames go; libpcap knows it of a live capture only. `outside-in`: requests that come in and answers that go
- * out, as on a host or a gateway; what comes in and begins as an answer does is a forgery, or nobody's business.
+ * out, as on a host or a gateway; what comes in and begins as an answer does is left to `incomingAnswersFilter`.
  */
 export type FrameDirection = 'all' | 'inbound' | 'outbound' | 'outside-in'
 
@@ -73,6 +73,20 @@ export function answersFilter(
   }[frames]
   if (udpPorts.length + tcpPorts.length === 0) throw new RangeError('a capture needs at least one port')
   const packet = parts.join(' or ')
+  return tags === 'plain' ? packet : `(${packet}) or (vlan and ((${packet}) or (vlan and (${packet}))))`
+}
+
+/**
+ * Answers over UDP that come in, to the softswitch's own requests; null where there is no such port. They are captured
+ * apart, so that one under the softswitch's own address is known for a forgery.
+ */
+export function incomingAnswersFilter(
+  { udpPorts }: CapturePorts,
+  tags: TagHandling = 'tagged',
+): string | null {
+  if (udpPorts.length === 0) return null
+  const ports = udpPorts.map((port) => `udp dst port ${checked(port)}`).join(' or ')
+  const packet = `inbound and (${ports}) and ${BEGINS_AS_ANSWER}`
   return tags === 'plain' ? packet : `(${packet}) or (vlan and ((${packet}) or (vlan and (${packet}))))`
 }
 

@@ -17,6 +17,8 @@ export interface Frame {
   readonly originalLength: number
   /** Which of several captures of one host it came from. */
   readonly capture?: number
+  /** Captured apart, as one of those answers that come in (see `incomingAnswersFilter`): nothing that this host sent. */
+  readonly cameIn?: boolean
   /** For a frame of the kernel's own log of what its rules did: which rule logged it. */
   readonly logged?: LoggedBy
 }

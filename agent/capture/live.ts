@@ -1,10 +1,11 @@
 import { execa } from 'execa'
 import type { Milliseconds } from '../../registrar/net/time.ts'
+import { CAME_IN } from './came-in.ts'
 import type { CaptureReport } from './capture-report.ts'
 import type { CaptureEngine } from './engines.ts'
 import { countsDrops, ENGINES_BY_MERIT, engineCommand, ReportReader } from './engines.ts'
 import type { CapturePorts, FrameDirection, TagHandling } from './filter.ts'
-import { answersFilter, captureFilter } from './filter.ts'
+import { answersFilter, captureFilter, incomingAnswersFilter } from './filter.ts'
 import type { Frame } from './frame.ts'
 import { isNflog, sayNflogTrouble } from './nflog-device.ts'
 import { CaptureReader } from './read-capture.ts'
@@ -101,6 +102,14 @@ export class LiveCapture {
     return this.#abandoned
   }
 
+  /** Whether it shows answers that come in, to the softswitch's own requests. */
+  get showsIncomingAnswers(): boolean {
+    if (this.#state.state !== 'running') return false
+    if (cameInFilter(this.#options, this.#tags) !== '') return this.#state.engine === 'pcap'
+    const { content = 'all' } = this.#options
+    return content === 'all' && directionOf(this.#options) !== 'outside-in'
+  }
+
   /** The capturing process; undefined while there is none. */
   get pid(): number | undefined {
     return this.#child?.pid
@@ -130,6 +139,7 @@ export class LiveCapture {
       interface: this.#options.interface,
       filter: filterOf(this.#options, this.#tags),
       primedBy: primedBy(this.#options),
+      cameIn: cameInFilter(this.#options, this.#tags),
       snapLength: this.#options.snapLength ?? SNAP_LENGTH,
       bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,
       childScript,
@@ -140,7 +150,7 @@ export class LiveCapture {
       onFrame: (frame) => {
         if (this.#stopping) return
         this.#handedOn++
-        this.#options.onFrame(frame)
+        this.#options.onFrame(asItCame(frame))
       },
       onRunning: () => {
         this.#say({ state: 'running', engine })
@@ -208,6 +218,20 @@ function filterOf(options: LiveCaptureOptions, tags: TagHandling): string {
   const frames = directionOf(options)
   if (content === 'all' || frames === 'all') return captureFilter(ports, tags, frames)
   return answersFilter(ports, tags, frames)
+}
+
+/** For a capture of everything that knows directions; without it no answer that comes in is shown. */
+function cameInFilter(options: LiveCaptureOptions, tags: TagHandling): string {
+  const { interface: device, ports, content = 'all' } = options
+  if (isNflog(device) || content === 'answers' || directionOf(options) !== 'outside-in') return ''
+  return incomingAnswersFilter(ports, tags) ?? ''
+}
+
+function asItCame(frame: Frame): Frame {
+  const { originalLength } = frame
+  return originalLength < CAME_IN
+    ? frame
+    : { ...frame, originalLength: originalLength - CAME_IN, cameIn: true }
 }
 
 /** Whether a capture there can tell answers from requests: it has to know which way a frame goes. */

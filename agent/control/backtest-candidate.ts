@@ -3,6 +3,7 @@ import { OrderRefused } from '../../dashboard/api/control-plane.ts'
 import type { BacktestTask, PolicyUnderTest } from '../backtest/backtest.ts'
 import type { FromBacktest } from '../backtest/backtest-child.ts'
 import type { Config } from '../config/config.ts'
+import { sparedLists } from '../decide/spared.ts'
 import { readCandidate } from './candidate.ts'
 import type { DaemonParts } from './parts.ts'
 
@@ -63,13 +64,12 @@ export function underTest(
   config: Config,
   allow: Config['allow'] = config.allow,
 ): PolicyUnderTest {
-  const { policy, protect, gateways, registrar } = config
+  const { policy, registrar } = config
   return {
+    ...sparedLists(config),
     name,
     policy,
     allow,
-    protect: protect.addresses === 'local' ? [] : protect.addresses,
-    gateways: gateways.flatMap(({ prefixes }) => prefixes),
     registrarPorts: registrar.enabled ? registrar.listen.map(({ port }) => port) : [],
   }
 }

@@ -1,21 +1,17 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { AccountView, BindingView } from '../../dashboard/api/accounts.ts'
 import type { BacktestOrder, ComparisonView } from '../../dashboard/api/comparison.ts'
 import {
-  type AccountView,
-  type AllowedView,
-  type AllowView,
-  type BindingView,
   type BlockOrder,
   type ControlPlane,
-  type DecisionView,
-  type LiveSnapshot,
   type Noted,
   OrderRefused,
-  type SourceStory,
-  type StatusSnapshot,
-  type StrictView,
   type TargetOrder,
 } from '../../dashboard/api/control-plane.ts'
+import type { AllowedView, AllowView, DecisionView } from '../../dashboard/api/decisions.ts'
+import type { SourceStory } from '../../dashboard/api/source-story.ts'
+import type { LiveSnapshot, StatusSnapshot } from '../../dashboard/api/status.ts'
+import type { StrictView } from '../../dashboard/api/weather.ts'
 import type {
   AppliedView,
   ApplyOrder,

@@ -1,4 +1,4 @@
-import type { StatusSnapshot } from '../../dashboard/api/control-plane.ts'
+import type { StatusSnapshot } from '../../dashboard/api/status.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { RulesStatus } from '../../rules/status.ts'
 import { failureSentence } from './notice.ts'

@@ -1,11 +1,11 @@
-import type { BindingView } from '../../dashboard/api/control-plane.ts'
+import type { BindingView } from '../../dashboard/api/accounts.ts'
 import { showSource } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
-import type { Binding } from '../observe/bindings.ts'
+import type { ToldBinding } from '../sensor/messages.ts'
 
 /** A binding that the softswitch told of, for people. */
-export function learntBindingView(binding: Binding, now: EpochMilliseconds): BindingView {
-  const { account, contact, source, transport, userAgent, registeredAt, expiresAt } = binding
+export function learntBindingView(binding: ToldBinding, now: EpochMilliseconds): BindingView {
+  const { account, contact, source, transport, userAgent, registeredAt, expiresAt, online } = binding
   return {
     aor: account,
     contact,
@@ -15,5 +15,6 @@ export function learntBindingView(binding: Binding, now: EpochMilliseconds): Bin
     registeredAt,
     secondsLeft: Math.max(0, Math.round((expiresAt - now) / 1000)),
     learnt: true,
+    online,
   }
 }

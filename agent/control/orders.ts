@@ -1,15 +1,13 @@
+import type { AccountView } from '../../dashboard/api/accounts.ts'
 import {
-  type AccountView,
-  type AllowedView,
-  type AllowView,
   type BlockOrder,
-  type DecisionView,
   type Noted,
   OrderRefused,
-  type StrictView,
   type TargetOrder,
 } from '../../dashboard/api/control-plane.ts'
+import type { AllowedView, AllowView, DecisionView } from '../../dashboard/api/decisions.ts'
 import { readTarget as readNormalTarget } from '../../dashboard/api/target.ts'
+import type { StrictView } from '../../dashboard/api/weather.ts'
 import {
   type Address,
   type Prefix,

@@ -1,9 +1,6 @@
-import type {
-  AccountView,
-  BindingView,
-  StatusSnapshot,
-  StrictView,
-} from '../../dashboard/api/control-plane.ts'
+import type { AccountView, BindingView } from '../../dashboard/api/accounts.ts'
+import type { StatusSnapshot } from '../../dashboard/api/status.ts'
+import type { StrictView, WeatherView } from '../../dashboard/api/weather.ts'
 import type { Address, Source } from '../../registrar/net/address.ts'
 import type { Clock } from '../../registrar/net/time.ts'
 import type { DesiredState } from '../../rules/desired-state.ts'
@@ -14,28 +11,12 @@ import type { FromBacktest } from '../backtest/backtest-child.ts'
 import type { Config } from '../config/config.ts'
 import type { Decisions } from '../decide/decisions.ts'
 import type { LaneCounts } from '../decide/lanes.ts'
-import type { WeatherReport } from '../decide/weather-watch.ts'
 import type { HostFigures } from '../host/host-figures.ts'
 import type { Journal } from '../journal/journal.ts'
-import type { Binding } from '../observe/bindings.ts'
-import type { SourceKnowledge } from '../sensor/messages.ts'
+import type { SourceKnowledge, ToldBinding } from '../sensor/messages.ts'
 import type { Picture } from './picture.ts'
+import type { SensorView } from './sensor-watch.ts'
 import type { SoftswitchWatch } from './softswitch-watch.ts'
-
-/** What the control plane knows of the sensor process. */
-export interface SensorView {
-  logs: StatusSnapshot['logs']
-  state: StatusSnapshot['sensor']['state']
-  engine: string
-  framesSeen: number
-  framesLost: number
-  sampling?: NonNullable<StatusSnapshot['sensor']['sampling']>
-  lowerBounds?: boolean
-  malformed: number
-  sourcesTracked: number
-  learntBindings: number
-  detail: string
-}
 
 /** The registrar as the control plane uses it; `state: 'off'` where it is not enabled. */
 export interface RegistrarDoor {
@@ -61,7 +42,7 @@ export interface DaemonParts {
   /** What is known of the softswitch: its ports and its nonces. */
   readonly softswitch: SoftswitchWatch
   /** Who is registered with it, as its answers told; undefined where the sensor does not answer. */
-  readonly learntBindings: () => Promise<readonly Binding[] | undefined>
+  readonly learntBindings: () => Promise<readonly ToldBinding[] | undefined>
   /** UDP packets a second to protected ports, as the rules counted them: for who sees only some of them. */
   readonly arrivals: (perSecond: number) => void
   readonly explainSource: (address: Address) => Promise<SourceKnowledge | null>
@@ -77,7 +58,7 @@ export interface DaemonParts {
   /** How many sources each lane has. */
   readonly lanes: () => LaneCounts
   /** Peace, attack or recovery; what is usual, what is not, and what the softswitch can do. */
-  readonly weather: () => WeatherReport
+  readonly weather: () => WeatherView
   /** What the kernel should hold now, and what it should hold under another configuration. */
   readonly desired: () => DesiredState
   readonly desiredUnder: (config: Config) => DesiredState

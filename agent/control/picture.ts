@@ -1,4 +1,4 @@
-import type { LiveSnapshot, RatePoint } from '../../dashboard/api/control-plane.ts'
+import type { LiveSnapshot, RatePoint } from '../../dashboard/api/status.ts'
 import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
 import type { WeatherName } from '../decide/weather.ts'
 import type { SensorSummary } from '../sensor/messages.ts'

@@ -1,10 +1,6 @@
-import type {
-  AllowView,
-  DecisionView,
-  LiveSnapshot,
-  SourceStory,
-  StatusSnapshot,
-} from '../../dashboard/api/control-plane.ts'
+import type { AllowView, DecisionView } from '../../dashboard/api/decisions.ts'
+import type { SourceStory } from '../../dashboard/api/source-story.ts'
+import type { LiveSnapshot, StatusSnapshot } from '../../dashboard/api/status.ts'
 import { readAddress } from '../../dashboard/api/target.ts'
 import type { TrialView } from '../../dashboard/api/what-if.ts'
 import { type Address, showPrefix } from '../../registrar/net/address.ts'

@@ -1,4 +1,4 @@
-import type { RegisteredPort, SourceStory } from '../../dashboard/api/control-plane.ts'
+import type { RegisteredPort, SourceStory } from '../../dashboard/api/source-story.ts'
 import { type Address, prefixContains, showSource, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { DesiredState } from '../../rules/desired-state.ts'

@@ -1,4 +1,4 @@
-import type { NonceView, SightView } from '../../dashboard/api/control-plane.ts'
+import type { NonceView, SightView } from '../../dashboard/api/sight.ts'
 import type { RulesLog } from '../../rules/engine.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { NonceSharing } from '../observe/nonce-sharing.ts'

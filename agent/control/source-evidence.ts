@@ -1,7 +1,8 @@
-import type { ExchangeView, GradeEvidence } from '../../dashboard/api/control-plane.ts'
+import type { EndpointView, ExchangeView, GradeEvidence } from '../../dashboard/api/source-story.ts'
 import { showSource } from '../../registrar/net/address.ts'
 import { type EpochMilliseconds, showDuration } from '../../registrar/net/time.ts'
 import { RETURNING_FOR } from '../detect/flood.ts'
+import type { EndpointSeen } from '../observe/online-check.ts'
 import type { SeenExchange } from '../sensor/last-exchanges.ts'
 import type { SourceKnowledge } from '../sensor/messages.ts'
 
@@ -46,6 +47,18 @@ export function evidenceOf(
 export function exchangeView(exchange: SeenExchange): ExchangeView {
   const { time, transport, account, outcome, status, grade } = exchange
   return { time, source: showSource(exchange), transport, account, outcome, status, grade }
+}
+
+export function endpointView(endpoint: EndpointSeen): EndpointView {
+  const { source, state, asked, answered, lastAnswered, roundTrip } = endpoint
+  return {
+    source: showSource(source),
+    state,
+    asked,
+    answered,
+    lastAnswered,
+    roundTripMilliseconds: roundTrip === null ? null : Math.round(roundTrip * 10) / 10,
+  }
 }
 
 /** The sensor's moments that never were do not survive the way between processes as they are. */

@@ -1,4 +1,4 @@
-import type { SourceStory } from '../../dashboard/api/control-plane.ts'
+import type { SourceStory } from '../../dashboard/api/source-story.ts'
 import { type Address, prefixContains } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import type { DesiredState, Member } from '../../rules/desired-state.ts'

@@ -1,9 +1,9 @@
-import type { SourceStory } from '../../dashboard/api/control-plane.ts'
+import type { SourceStory } from '../../dashboard/api/source-story.ts'
 import { type Address, showPrefix, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { KernelCounters } from '../../rules/status.ts'
 import type { DaemonParts } from './parts.ts'
 import { registeredPorts } from './registered-ports.ts'
-import { evidenceOf, exchangeView } from './source-evidence.ts'
+import { endpointView, evidenceOf, exchangeView } from './source-evidence.ts'
 import { laneOf } from './source-lane.ts'
 import { type DropIndex, decisionView, verdictView } from './views.ts'
 import { whatWouldChange } from './would-change.ts'
@@ -60,6 +60,7 @@ export async function tellStory(
     exchanges: (knowledge?.exchanges ?? []).map(exchangeView),
     exchangesLetGo: knowledge?.exchangesLetGo ?? 0,
     registeredPorts: registered,
+    endpoints: (knowledge?.endpoints ?? []).map(endpointView),
     wouldChange: whatWouldChange({
       address,
       lane: lane.lane,

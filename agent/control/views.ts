@@ -1,4 +1,5 @@
-import type { DecisionView, VerdictView } from '../../dashboard/api/control-plane.ts'
+import type { DecisionView } from '../../dashboard/api/decisions.ts'
+import type { VerdictView } from '../../dashboard/api/source-story.ts'
 import { type Prefix, showPrefix, showSource } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { Block } from '../../rules/desired-state.ts'

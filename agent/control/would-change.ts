@@ -1,4 +1,4 @@
-import type { SourceStory } from '../../dashboard/api/control-plane.ts'
+import type { SourceStory } from '../../dashboard/api/source-story.ts'
 import { type Address, type Prefix, prefixContains } from '../../registrar/net/address.ts'
 import { type EpochMilliseconds, showDuration } from '../../registrar/net/time.ts'
 import { RETURNING_FOR } from '../detect/flood.ts'

@@ -1,7 +1,5 @@
-import { ExpiryWheel, type Timed } from '../../registrar/expiry-wheel.ts'
 import {
   type Address,
-  type Family,
   familyOf,
   type Prefix,
   prefixContains,
@@ -16,16 +14,13 @@ import type { Block, Suspension } from '../../rules/desired-state.ts'
 import type { Verdict } from '../detect/verdict.ts'
 import type { AllowEntry, Decision, DecisionTarget, NewDecision } from '../journal/entries.ts'
 import { type Journal, JournalError } from '../journal/journal.ts'
-import { KernelItems, OPERATOR } from './kernel-items.ts'
-import { Spared, type SparedFrom, type SparedLists } from './spared.ts'
+import { Allowlist } from './allowlist.ts'
+import { OPERATOR } from './kernel-items.ts'
+import type { SparedFrom, SparedLists } from './spared.ts'
+import { StandingDecisions } from './standing-decisions.ts'
 
 /** Who ended a decision that made room: what the journal says of it. */
 const DISPLACED = 'displaced by a verdict of grade path'
-
-/** One standing decision, with what the kernel should hold for it. */
-interface Standing extends Timed {
-  decision: Decision
-}
 
 export interface DecisionsOptions {
   readonly journal: Journal
@@ -72,59 +67,37 @@ export class Decisions {
   /** Changes that the journal could not take: they stand, but do not outlive a restart. */
   journalFailures = 0
   readonly #options: DecisionsOptions
-  readonly #standing = new Map<string, Standing>()
-  /** Those of verdicts of grade packet, the oldest first. */
-  readonly #displaceable = new Set<Standing>()
-  readonly #wheel = new ExpiryWheel<Standing>()
-  readonly #kernel = new KernelItems()
+  readonly #standing: StandingDecisions
+  readonly #allowlist: Allowlist
   #capacity: DecisionRoom
-  #blockCount = 0
-  /** Blocks of the operator. */
-  readonly #orderCounts: Record<Family, number> = { 4: 0, 6: 0 }
-  #operatorAllow: readonly AllowEntry[]
-  #configured: SparedLists
-  /** The allowlist of the configuration in force: the same list for as long as nothing changes it. */
-  #allowed:
-    | {
-        readonly configured: readonly Prefix[]
-        readonly operator: readonly AllowEntry[]
-        readonly prefixes: readonly Prefix[]
-      }
-    | undefined
-  #spared: Spared
   #nextUnwrittenId = -1
 
   constructor(options: DecisionsOptions) {
     this.#options = options
     this.#capacity = options.capacity
-    this.#configured = options.configured
-    this.#operatorAllow = options.journal.listAllow()
-    this.#spared = this.#listSpared()
+    this.#allowlist = new Allowlist(options)
+    this.#standing = new StandingDecisions(options)
     for (const decision of [...options.journal.standingDecisions(options.clock())].reverse())
-      this.#put(decision)
+      this.#standing.put(decision)
   }
 
   /** Newest first; those that ran out are gone. */
   standing(): Decision[] {
-    this.#expire()
-    return [...this.#standing.values()].map(({ decision }) => decision).reverse()
+    return this.#standing.oldestFirst().reverse()
   }
 
   get size(): number {
-    this.#expire()
     return this.#standing.size
   }
 
   /** How many verdicts have made stand. */
   get verdictCount(): number {
-    this.#expire()
-    return this.#standing.size - this.#orderCounts[4] - this.#orderCounts[6]
+    return this.#standing.verdictCount
   }
 
   /** How many of each kind stand. */
   get counts(): { readonly blocks: number; readonly suspensions: number } {
-    this.#expire()
-    return { blocks: this.#blockCount, suspensions: this.#standing.size - this.#blockCount }
+    return this.#standing.counts
   }
 
   /** Decisions that touch this address: on itself, its /64, a prefix around it, or one of its ports. */
@@ -135,56 +108,49 @@ export class Decisions {
   }
 
   isAllowed(address: Address): boolean {
-    return this.#spared.allows(address)
+    return this.#allowlist.spared.allows(address)
   }
 
   /** The prefix of the allowlist that holds the whole target, so that nothing is dropped for it; undefined where none does. */
   allowedAround(target: DecisionTarget): Prefix | undefined {
-    return this.#spared.allowedAround(
+    return this.#allowlist.spared.allowedAround(
       target.kind === 'prefix' ? target.prefix : prefixOfAddress(target.address),
     )
   }
 
   /** The operator's list with that of the configuration, or of another one. */
-  allowedPrefixes(configured: readonly Prefix[] = this.#configured.allow): readonly Prefix[] {
-    if (this.#allowed?.configured === configured && this.#allowed.operator === this.#operatorAllow)
-      return this.#allowed.prefixes
-    const prefixes = [...new Set([...configured, ...this.#operatorAllow.map(({ target }) => target)])]
-    const allowed = { configured, operator: this.#operatorAllow, prefixes }
-    if (configured === this.#configured.allow) this.#allowed = allowed
-    return prefixes
+  allowedPrefixes(configured?: readonly Prefix[]): readonly Prefix[] {
+    return this.#allowlist.prefixes(configured)
   }
 
   get configuredAllow(): readonly Prefix[] {
-    return this.#configured.allow
+    return this.#allowlist.configured
   }
 
   get operatorAllow(): readonly AllowEntry[] {
-    return this.#operatorAllow
+    return this.#allowlist.operator
   }
 
   /** A reloaded configuration file brings its own lists. */
   configure(configured: SparedLists, { capacity }: { readonly capacity: DecisionRoom }): void {
-    this.#configured = configured
     this.#capacity = capacity
-    this.#spared = this.#listSpared()
+    this.#allowlist.configure(configured)
     this.#options.onChange('now')
   }
 
   /** Why the operator may not block a target, in one sentence; undefined where he may. Asked before `order`. */
   refusalOfOrder(target: Prefix): string | undefined {
-    const refusal = this.#spared.fromOrder(target)
+    const refusal = this.#allowlist.spared.fromOrder(target)
     if (refusal !== undefined) return refusal
     const family = familyOf(target)
     const { orders } = this.#capacity
-    this.#expire()
-    const isNew = !this.#find({
+    const isNew = !this.#standing.find({
       kind: 'block',
       target: { kind: 'prefix', prefix: target },
       scope: 'sip',
       by: OPERATOR,
     })
-    if (!isNew || this.#orderCounts[family] < orders) return undefined
+    if (!isNew || this.#standing.orderCount(family) < orders) return undefined
     return `${showPrefix(target)} found no place: ${orders} blocks of IPv${family} that the operator ordered stand, and the kernel's set holds no more. Take some back, or raise kernel.elements.`
   }
 
@@ -195,19 +161,18 @@ export class Decisions {
       verdict.port === null
         ? { kind: 'prefix', prefix: sourcePrefixOf(verdict.address) }
         : { kind: 'source', address: verdict.address, port: verdict.port }
-    const sparedFrom = this.#spared.fromVerdict(target, verdict.address)
+    const sparedFrom = this.#allowlist.spared.fromVerdict(target, verdict.address)
     if (sparedFrom !== undefined) return { kind: 'none', why: sparedFrom }
     const kind = verdict.action === 'block' ? 'block' : 'suspend'
-    this.#expire()
     const { scope, name: by } = verdict
-    const ordered = this.#find({ kind, target, scope, by: OPERATOR })
+    const ordered = this.#standing.find({ kind, target, scope, by: OPERATOR })
     if (ordered && outlasts(ordered.until, until)) return { kind: 'none', why: 'stands-already' }
-    const known = this.#find({ kind, target, scope, by })
+    const known = this.#standing.find({ kind, target, scope, by })
     if (known) {
       if (outlasts(known.until, until)) return { kind: 'none', why: 'stands-already' }
       this.#write(() => this.#options.journal.extendDecision(known.id, until))
       const extended = { ...known, until }
-      this.#put(extended)
+      this.#standing.put(extended)
       this.#options.onChange('soon')
       return { kind: 'extended', decision: extended }
     }
@@ -236,11 +201,12 @@ export class Decisions {
    * known to be there. Says whether a place is free now.
    */
   #displace(): boolean {
-    const [oldest] = this.#displaceable
+    const oldest = this.#standing.oldestForgeable()
     if (oldest === undefined) return false
-    const { id } = oldest.decision
-    this.#write(() => this.#options.journal.endDecision(id, { at: this.#options.clock(), by: DISPLACED }))
-    this.#delete(oldest)
+    this.#write(() =>
+      this.#options.journal.endDecision(oldest.id, { at: this.#options.clock(), by: DISPLACED }),
+    )
+    this.#standing.delete(oldest)
     this.displaced++
     return this.#hasRoom
   }
@@ -256,7 +222,7 @@ export class Decisions {
    */
   order(order: { target: Prefix; until: EpochMilliseconds | null; reason: string; who: string }): Decision {
     const target: DecisionTarget = { kind: 'prefix', prefix: order.target }
-    const known = this.#find({ kind: 'block', target, scope: 'sip', by: OPERATOR })
+    const known = this.#standing.find({ kind: 'block', target, scope: 'sip', by: OPERATOR })
     if (known) {
       this.#write(() =>
         this.#options.journal.endDecision(known.id, { at: this.#options.clock(), by: order.who }),
@@ -294,8 +260,7 @@ export class Decisions {
    * more than that stands for the others, since the kernel asks the allowlist first anyway.
    */
   allow(entry: AllowEntry): Allowed {
-    this.#options.journal.addAllow(entry)
-    this.#readAllowed()
+    this.#allowlist.add(entry)
     const lifted = this.#end(
       ({ target }) =>
         target.kind === 'source'
@@ -311,35 +276,19 @@ export class Decisions {
   }
 
   disallow(target: Prefix): AllowEntry | undefined {
-    const removed = this.#options.journal.removeAllow(target)
-    this.#readAllowed()
+    const removed = this.#allowlist.remove(target)
     if (removed) this.#options.onChange('now')
     return removed
   }
 
   /** The blocks that the kernel should hold. A suspension of a whole source is a block of scope register. */
   blocks(): readonly Block[] {
-    this.#expire()
-    return this.#kernel.blocks()
+    return this.#standing.blocks()
   }
 
   /** The suspended ports that the kernel should hold. */
   suspensions(): readonly Suspension[] {
-    this.#expire()
-    return this.#kernel.suspensions()
-  }
-
-  #readAllowed(): void {
-    this.#operatorAllow = this.#options.journal.listAllow()
-    this.#spared = this.#listSpared()
-  }
-
-  #listSpared(): Spared {
-    return new Spared({ ...this.#configured, allow: this.allowedPrefixes() }, this.#options.ownAddresses)
-  }
-
-  #find(what: Identity): Decision | undefined {
-    return this.#standing.get(keyOf(what))?.decision
+    return this.#standing.suspensions()
   }
 
   #record(decision: NewDecision): Decision {
@@ -349,54 +298,17 @@ export class Decisions {
       endedAt: null,
       endedBy: null,
     }
-    this.#put(recorded)
+    this.#standing.put(recorded)
     return recorded
   }
 
-  #put(decision: Decision): void {
-    const key = keyOf(decision)
-    let standing = this.#standing.get(key)
-    if (standing) standing.decision = decision
-    else {
-      standing = { decision, dueSecond: undefined }
-      this.#standing.set(key, standing)
-      if (decision.kind === 'block') this.#blockCount++
-      this.#countOrder(decision, 1)
-    }
-    if (decision.grade === 'packet') this.#displaceable.add(standing)
-    else this.#displaceable.delete(standing)
-    if (decision.until === null) this.#wheel.drop(standing)
-    else this.#wheel.note(standing, decision.until)
-    this.#kernel.put(decision)
-  }
-
-  #delete(standing: Standing): void {
-    const { decision } = standing
-    this.#wheel.drop(standing)
-    this.#standing.delete(keyOf(decision))
-    this.#displaceable.delete(standing)
-    if (decision.kind === 'block') this.#blockCount--
-    this.#countOrder(decision, -1)
-    this.#kernel.delete(decision)
-  }
-
-  #countOrder({ by, target }: Decision, change: 1 | -1): void {
-    if (by !== OPERATOR) return
-    const where = target.kind === 'prefix' ? target.prefix : target.address
-    this.#orderCounts[familyOf(where)] += change
-  }
-
   #end(isMeant: (decision: Decision) => boolean, who: string): Decision[] {
-    this.#expire()
-    const ended: Decision[] = []
-    for (const standing of this.#standing.values()) {
-      const { decision } = standing
-      if (!isMeant(decision)) continue
+    const ended = this.#standing.oldestFirst().filter(isMeant)
+    for (const decision of ended) {
       this.#write(() =>
         this.#options.journal.endDecision(decision.id, { at: this.#options.clock(), by: who }),
       )
-      this.#delete(standing)
-      ended.push(decision)
+      this.#standing.delete(decision)
     }
     if (ended.length > 0) this.#options.onChange('now')
     return ended
@@ -412,23 +324,6 @@ export class Decisions {
       return undefined
     }
   }
-
-  #expire(): void {
-    const now = this.#options.clock()
-    for (const standing of this.#wheel.turn(now)) {
-      const { until } = standing.decision
-      if (until !== null && until <= now) this.#delete(standing)
-      else if (until !== null) this.#wheel.note(standing, until)
-    }
-  }
-}
-
-/** What tells one decision from another: the operator's and a verdict's on one target stand beside each other. */
-type Identity = Pick<NewDecision, 'kind' | 'target' | 'scope' | 'by'>
-
-function keyOf({ kind, target, scope, by }: Identity): string {
-  const what = target.kind === 'prefix' ? target.prefix : `${target.address} ${target.port}`
-  return `${by === OPERATOR ? 'ordered ' : ''}${kind} ${scope} ${what}`
 }
 
 /** Null is for ever. */

@@ -7,6 +7,7 @@ import {
   splitPrefix,
 } from '../../registrar/net/address.ts'
 import { refusalOfBlock } from '../../rules/check-desired-state.ts'
+import type { Config } from '../config/config.ts'
 import { PrefixSet } from '../detect/prefix-set.ts'
 import type { DecisionTarget } from '../journal/entries.ts'
 
@@ -19,6 +20,19 @@ export interface SparedLists {
   /** The softswitch's addresses behind this gateway; none where it is this host. */
   readonly protect: readonly Prefix[]
   readonly gateways: readonly Prefix[]
+}
+
+/** Whom a configuration says that no verdict may touch. */
+export function sparedLists({
+  allow,
+  protect,
+  gateways,
+}: Pick<Config, 'allow' | 'protect' | 'gateways'>): SparedLists {
+  return {
+    allow,
+    protect: protect.addresses === 'local' ? [] : protect.addresses,
+    gateways: gateways.flatMap(({ prefixes }) => prefixes),
+  }
 }
 
 /** Who is never blocked or suspended by a verdict: this host, what it protects, its gateways, the allowlist. */

@@ -9,7 +9,6 @@ import {
   type BaselineHour,
   type Expected,
   expectedAt,
-  HOURS_TO_LEARN,
   hourOf,
   summariseHour,
   withHour,
@@ -83,40 +82,19 @@ export interface WeatherWatchOptions {
   readonly keep: (write: () => void) => void
 }
 
-/** How things stand, for people. */
-export interface WeatherReport {
-  readonly state: WeatherName
-  readonly since: EpochMilliseconds
-  readonly why: string
-  readonly baseline: {
-    readonly state: 'learning' | 'learnt'
-    readonly hours: number
-    readonly hoursNeeded: number
-    /** What is usual at this hour of the week: rates a second, new sources a minute; null while it is learnt. */
-    readonly usual: {
-      readonly registers: number | null
-      readonly successes: number | null
-      readonly share: number | null
-      readonly endpoints: number | null
-      readonly newSources: number | null
-    } | null
-    /** Over so many REGISTERs a second, and with few successes, it is an attack; null while it is learnt. */
-    readonly bound: number | null
-  }
-  readonly capacity: Capacity & {
-    /** REGISTERs a second that all unknown sources may send for it; null where the configuration has numbers. */
-    readonly leftForUnknown: number | null
-  }
-  readonly anomalies: readonly { readonly since: EpochMilliseconds; readonly sentence: string }[]
-  readonly policy: { readonly registerRetry: number; readonly registerSuspendTime: Seconds }
+/** How things stand, as they are known. */
+export interface WeatherFacts {
+  readonly weather: WeatherState
+  /** What is usual at this hour of the week. */
+  readonly expected: Expected
+  readonly capacity: Capacity
+  /** REGISTERs a second that the known phones leave of the capacity. */
+  readonly leftForUnknown: number
+  readonly anomalies: readonly Anomaly[]
+  /** What holds now, under attack the tighter one. */
+  readonly policy: DetectionPolicy
   /** The last changes of state, newest first. */
-  readonly changes: readonly {
-    readonly time: EpochMilliseconds
-    readonly what: WeatherEntry['what']
-    readonly state: string
-    readonly why: string
-    readonly figures: WeatherEntry['figures']
-  }[]
+  readonly changes: readonly WeatherEntry[]
 }
 
 /** Keeps the baseline, the capacity, the anomalies and the state, second by second. */
@@ -212,41 +190,15 @@ export class WeatherWatch {
     return this.#meter.perSecond
   }
 
-  report(): WeatherReport {
+  facts(): WeatherFacts {
     const { clock, config } = this.#o
-    const { limits } = config()
-    const ranges = this.#expected.kind === 'learnt' ? this.#expected.ranges : undefined
-    const { state, since, why } = this.#weather
-    const follows = limits.follow.total || limits.follow.strict
-    const { registerRetry, registerSuspendTime } = this.policy
     return {
-      state,
-      since,
-      why,
-      baseline: {
-        state: this.#expected.kind,
-        hours: this.#expected.hours,
-        hoursNeeded: HOURS_TO_LEARN,
-        usual: ranges
-          ? {
-              registers: ranges.registers?.usual ?? null,
-              successes: ranges.successes?.usual ?? null,
-              share: ranges.share?.usual ?? null,
-              endpoints: ranges.endpoints?.usual ?? null,
-              newSources: ranges.newSources?.usual ?? null,
-            }
-          : null,
-        bound: ranges?.registers?.high ?? null,
-      },
-      capacity: {
-        ...advised(capacityOf(this.#capacity, limits.capacity, clock()), limits),
-        leftForUnknown: follows ? this.#meter.perSecond : null,
-      },
-      anomalies: this.#anomalies.standing.map((anomaly) => ({
-        since: anomaly.since,
-        sentence: sayAnomaly(anomaly),
-      })),
-      policy: { registerRetry, registerSuspendTime },
+      weather: this.#weather,
+      expected: this.#expected,
+      capacity: capacityOf(this.#capacity, config().limits.capacity, clock()),
+      leftForUnknown: this.#meter.perSecond,
+      anomalies: this.#anomalies.standing,
+      policy: this.policy,
       changes: this.#changes,
     }
   }
@@ -338,18 +290,6 @@ export class WeatherWatch {
   #keepCapacity(): void {
     if (this.#capacity === NO_CAPACITY) return
     this.#o.keep(() => this.#o.journal.putSetting(CAPACITY, capacityToJson(this.#capacity)))
-  }
-}
-
-/** A limit above what the softswitch can do protects nothing; whoever reads the capacity should hear of it. */
-function advised(capacity: Capacity, { follow, total }: Config['limits']): Capacity {
-  const { perSecond, how, why } = capacity
-  const isKnown = perSecond !== null && (how === 'measured' || how === 'configured')
-  if (!isKnown || follow.total || total.perSecond < perSecond) return capacity
-  const rate = total.perSecond.toLocaleString('en-US')
-  return {
-    ...capacity,
-    why: `${why} limits.total lets ${rate} of unknown sources through: say perSecond: auto there.`,
   }
 }
 

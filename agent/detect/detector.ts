@@ -155,6 +155,11 @@ export class Detector {
     return this.#guesses.behind(record, now)
   }
 
+  /** An endpoint answered the softswitch's own question: whoever is there still speaks. */
+  answered(source: Source, time: EpochMilliseconds): void {
+    this.#say(this.#takeovers.spoke(source, time))
+  }
+
   /** Forgets what counts against a source, so that lifting its block is not undone by packets of before. */
   pardon(address: Address): void {
     const record = this.sources.find(address)

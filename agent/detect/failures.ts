@@ -1,24 +1,23 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
-import { hashText } from '../../registrar/hash-text.ts'
-import { type Prefix, type Source, sourcePrefixOf } from '../../registrar/net/address.ts'
-import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
-import {
-  type FailureGrade,
-  type LockedOut,
-  type PolicyOutcome,
-  RetryPolicy,
-  type Suspended,
-} from '../../registrar/policy.ts'
+import { type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
+import { type FailureGrade, type PolicyOutcome, RetryPolicy } from '../../registrar/policy.ts'
 import type { ExchangeEnded } from '../observe/observation.ts'
+import { FailingAddress, HOPPING_PORTS, portKey } from './failing-address.ts'
+import {
+  type FailureCounts,
+  guessingPortVerdict,
+  lockoutVerdict,
+  strangerVerdict,
+  suspendVerdict,
+  unprovenPortsVerdict,
+} from './failure-verdicts.ts'
 import { ProvenPorts } from './proven-ports.ts'
-import { RecentNames, sayNames } from './recent-names.ts'
+import { RecentNames } from './recent-names.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
 
 const MOST_SOURCES = 65_536
 const MOST_PORTS = 16_384
-/** So many suspended ports of one source within this time: it changes its port to go on guessing. */
-const HOPPING_PORTS = 3
-const HOPPING_WITHIN: Milliseconds = 600_000
 /** With so many good accounts behind it an address is an office, whose ports are suspended one by one for ever. */
 export const OFFICE = 16
 /** A phone that fails does so some times in ten minutes; beyond this for each good account, guessing is what goes on. */
@@ -28,8 +27,6 @@ const PORTS_A_PHONE = 2
 const FEWEST_ACCOUNTS = 3
 /** An SBC or proxy brings many accounts from one port: for one that fails the others must not suffer. */
 const ACCOUNTS_OF_AN_AGGREGATOR = 2
-/** Where the address as a whole was suspended so lately, it is for longer the next time. */
-const ESCALATES_WITHIN: Milliseconds = 7_200_000
 
 /** What is known of the source that failed. */
 export interface FailingSource {
@@ -39,16 +36,6 @@ export interface FailingSource {
   readonly restored: number
   /** No success within the last days, nor known from before a restart. */
   readonly stranger: boolean
-}
-
-/** What failed lately at one source, over all of its ports. */
-interface FailingAddress {
-  readonly accounts: RecentNames
-  readonly ports: RecentNames
-  hoppingSince: EpochMilliseconds
-  hopped: number[]
-  suspendedTimes: number
-  lastSuspended: EpochMilliseconds
 }
 
 /**
@@ -164,48 +151,32 @@ export class FailureLadder {
     const guessesFromPort = spread >= FEWEST_ACCOUNTS && port.events(time) >= block.failures
     if (outcome.kind === 'none' && !(guessesFromPort && registerSuspend)) return undefined
 
-    const hops = mayTakeAll && this.#hops(address, source, time)
+    const hops = mayTakeAll && address.hops(source, time)
     if (hops && !nobodyGood && this.#isSmallShare(address, { about, good, ended })) {
       return this.#suspendUnproven(ended, address, good)
     }
     // Over TCP a port is one connection and never comes back: what can be refused is the next connection.
     const wholeSource = nobodyGood && (hops || (grade === 'path' && transport === 'tcp'))
     if (outcome.kind === 'suspend') return suspendVerdict(outcome, { time, wholeSource })
-    const failures = port.events(time)
-    return {
-      ...header(ended),
-      name: grade === 'path' ? 'lockout' : 'retry-limit',
-      port: wholeSource ? null : source.port,
+    return guessingPortVerdict(ended, {
       grade,
-      reason: `${failures} failed registrations over ${sayNames(spread)} accounts from port ${source.port}`,
-      evidence: { failures, accounts: spread, goodAccounts: good },
+      failures: port.events(time),
+      accounts: spread,
+      goodAccounts: good,
+      wholeSource,
       duration: grade === 'path' ? block.for : registerSuspendTime,
-    }
+    })
   }
 
   /**
    * A guesser who owns a good account, or sits beside a few: the ports of his address that are not registered are
    * suspended as a whole. The kernel asks for proven ports first, so the good phones do not notice.
    */
-  #suspendUnproven(ended: ExchangeEnded, address: FailingAddress, good: number): Verdict {
-    const { time } = ended
-    if (time - address.lastSuspended > ESCALATES_WITHIN) address.suspendedTimes = 0
-    const accounts = address.accounts.names(time)
-    const duration = this.#escalated(accounts < FEWEST_ACCOUNTS ? 0 : address.suspendedTimes)
-    address.suspendedTimes++
-    address.lastSuspended = time
-    const failures = address.accounts.events(time)
-    const ports = address.ports.names(time)
-    return {
-      ...header(ended),
-      port: null,
-      grade: 'path',
-      reason:
-        `${failures} failed registrations from ${sayNames(ports)} ports, though ${good} account${good === 1 ? ' is' : 's are'} ` +
-        'registered here: ports that are not registered are suspended, registered ones stay served',
-      evidence: { failures, accounts, ports, goodAccounts: good, times: address.suspendedTimes },
-      duration,
-    }
+  #suspendUnproven(ended: ExchangeEnded, address: FailingAddress, goodAccounts: number): Verdict {
+    const counts = countsOf(address, ended.time)
+    const before = address.suspended(ended.time)
+    const duration = this.#escalated(counts.accounts < FEWEST_ACCOUNTS ? 0 : before)
+    return unprovenPortsVerdict(ended, { ...counts, goodAccounts, times: before + 1, duration })
   }
 
   /** As many failures, accounts and ports as no phone has: the lockout's counterpart where nonces are shared. */
@@ -219,21 +190,9 @@ export class FailureLadder {
   }
 
   #suspendStranger(ended: ExchangeEnded, address: FailingAddress): Verdict {
-    const { time } = ended
-    const failures = address.accounts.events(time)
-    const accounts = address.accounts.names(time)
-    const ports = address.ports.names(time)
+    const counts = countsOf(address, ended.time)
     address.accounts.clear()
-    return {
-      ...header(ended),
-      port: null,
-      grade: 'packet',
-      reason:
-        `${failures} failed registrations over ${sayNames(accounts)} accounts from ${sayNames(ports)} ports; not blocked, ` +
-        'since the softswitch gives everybody the same nonces and so nobody knows whose they were',
-      evidence: { failures, accounts, ports, goodAccounts: 0 },
-      duration: this.#policy.registerSuspendTime,
-    }
+    return strangerVerdict(ended, { ...counts, duration: this.#policy.registerSuspendTime })
   }
 
   #escalated(times: number): Seconds {
@@ -274,32 +233,13 @@ export class FailureLadder {
     const { source, account, time } = ended
     const prefix = sourcePrefixOf(source.address)
     const { within } = this.#policy.block
-    const address = this.#addresses.get(prefix) ?? {
-      accounts: new RecentNames(within),
-      ports: new RecentNames(within),
-      hoppingSince: time,
-      hopped: [],
-      suspendedTimes: 0,
-      lastSuspended: Number.NEGATIVE_INFINITY,
-    }
+    const address = this.#addresses.get(prefix) ?? new FailingAddress({ within, now: time })
     if (grade === 'path' || isOverSentNonce(ended)) {
       address.accounts.add(account, time)
       if (!this.#provenPorts.isProven(source, time)) address.ports.add(portKey(source), time)
     }
     this.#addresses.set(prefix, address)
     return address
-  }
-
-  /** In IPv6 a guesser may as well change his address within his /64. */
-  #hops(address: FailingAddress, source: Source, now: EpochMilliseconds): boolean {
-    if (now - address.hoppingSince > HOPPING_WITHIN) {
-      address.hoppingSince = now
-      address.hopped = []
-    }
-    const { hopped } = address
-    const key = hashText(portKey(source))
-    if (hopped.length < HOPPING_PORTS && !hopped.includes(key)) hopped.push(key)
-    return hopped.length >= HOPPING_PORTS
   }
 
   /** A port that brings more good accounts than failing ones is an SBC's or a PBX's: its failing accounts only inform. */
@@ -334,71 +274,6 @@ function isOverSentNonce({ outcome, answersItsChallenge }: ExchangeEnded): boole
   return outcome === 'failure' && answersItsChallenge
 }
 
-function portKey({ address, port }: Source): string {
-  return `${address} ${port}`
-}
-
-function header({ time, source }: ExchangeEnded) {
-  return {
-    time,
-    name: 'retry-limit',
-    address: source.address,
-    action: 'suspend',
-    scope: 'register',
-  } as const
-}
-
-/**
- * Suspends the address and port that failed; `wholeSource`: the address (IPv6 /64), where it hops from port to port or
- * its port is a TCP connection.
- */
-export function suspendVerdict(
-  { source, grade, evidence, until }: Suspended,
-  { time, wholeSource }: { time: EpochMilliseconds; wholeSource: boolean },
-): Verdict {
-  return {
-    time,
-    name: 'retry-limit',
-    address: source.address,
-    port: wholeSource ? null : source.port,
-    action: 'suspend',
-    scope: 'register',
-    grade,
-    reason: `${evidence.failures} failed registrations in a row for ${evidence.account || 'an unreadable account'}`,
-    evidence: {
-      account: evidence.account,
-      failures: evidence.failures,
-      goodAccounts: evidence.goodAccounts,
-      seconds: Math.round(evidence.sinceMs / 1000),
-    },
-    duration: Math.round((until - time) / 1000),
-  }
-}
-
-/** A lockout that would cut off somebody good takes the softer rung: the port alone. */
-export function lockoutVerdict(
-  { source, evidence, until }: LockedOut,
-  { time, liveBinding = false }: { time: EpochMilliseconds; liveBinding?: boolean },
-): Verdict {
-  const softer = liveBinding || evidence.goodAccounts > 0
-  const said = `${evidence.failures} failed registrations over ${evidence.accounts} accounts`
-  return {
-    time,
-    name: 'lockout',
-    address: source.address,
-    port: softer ? source.port : null,
-    action: softer ? 'suspend' : 'block',
-    scope: softer ? 'register' : 'sip',
-    grade: 'path',
-    reason: softer ? `${said}; others at this address are registered, so its port alone is suspended` : said,
-    evidence: {
-      failures: evidence.failures,
-      accounts: evidence.accounts,
-      goodAccounts: evidence.goodAccounts,
-      lastAccount: evidence.lastAccount,
-      seconds: Math.round(evidence.sinceMs / 1000),
-      liveBinding,
-    },
-    duration: Math.round((until - time) / 1000),
-  }
+function countsOf({ accounts, ports }: FailingAddress, now: EpochMilliseconds): FailureCounts {
+  return { failures: accounts.events(now), accounts: accounts.names(now), ports: ports.names(now) }
 }

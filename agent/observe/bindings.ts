@@ -102,6 +102,14 @@ export class LearntBindings {
     return (this.#ports.get(address)?.get(port) ?? 0) > now
   }
 
+  /** Whether somebody registered from some port of the address, and that lasts (with a minute's grace). */
+  isBoundAtAddress(address: Address, now: EpochMilliseconds): boolean {
+    for (const until of this.#ports.get(address)?.values() ?? []) {
+      if (until > now) return true
+    }
+    return false
+  }
+
   /** The bindings of one account that last, those that were refreshed last at the end. */
   of(account: string, now: EpochMilliseconds): readonly Binding[] {
     return (this.#accounts.get(account.slice(0, LONGEST_NAME)) ?? []).filter(

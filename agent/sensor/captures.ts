@@ -91,6 +91,11 @@ export class Captures {
     return { state: isLoud ? 'loud' : 'quiet', group, since, detail: this.#trouble }
   }
 
+  /** Whether answers to the softswitch's own requests, which come in, are seen on every device. */
+  get seesIncomingAnswers(): boolean {
+    return this.#devices.every(({ seesIncomingAnswers }) => seesIncomingAnswers)
+  }
+
   /** So many of the sample's packets came since this was asked last. */
   takeSamples(): number {
     const samples = this.#samples

@@ -51,6 +51,11 @@ export class DeviceCaptures {
     return this.#lostBefore + this.#losses.total
   }
 
+  /** Whether answers to the softswitch's own requests are seen, which come in. */
+  get seesIncomingAnswers(): boolean {
+    return this.#all?.showsIncomingAnswers === true
+  }
+
   get seesAnswers(): boolean {
     return this.#answers?.state.state === 'running'
   }

@@ -6,6 +6,7 @@ import type { LogPaths } from '../logs/log-event.ts'
 import type { FollowedLog } from '../logs/log-evidence.ts'
 import type { Binding } from '../observe/bindings.ts'
 import type { NonceSharing } from '../observe/nonce-sharing.ts'
+import type { EndpointCounts, EndpointSeen, EndpointState } from '../observe/online-check.ts'
 import type { RecordBatch } from '../observe/recorded.ts'
 import type { PortSight } from '../observe/sight.ts'
 import type { AnswersSummary } from './answer-figures.ts'
@@ -14,6 +15,16 @@ import type { SeenExchange } from './last-exchanges.ts'
 
 /** Bindings that one answer of the sensor lists. */
 export const MOST_BINDINGS_TOLD = 10_000
+
+/** A binding, and whether its endpoint answers the softswitch's own OPTIONS. */
+export interface ToldBinding extends Binding {
+  readonly online: EndpointState
+}
+
+/** Of the softswitch's own OPTIONS; `unseen`: the answers are not captured now (under a flood, or by the engine used). */
+export interface OnlineCheckSummary extends EndpointCounts {
+  readonly state: 'seen' | 'unseen'
+}
 
 /** What the sensor is told at its start. */
 export interface SensorSettings {
@@ -91,6 +102,8 @@ export interface SourceKnowledge {
   readonly exchanges?: readonly SeenExchange[]
   /** Sources whose exchanges had to be forgotten for lack of room; this may be one of them. */
   readonly exchangesLetGo?: number
+  /** Endpoints there that the softswitch asked by OPTIONS, those that it asked last first. */
+  readonly endpoints?: readonly EndpointSeen[]
 }
 
 /** About one second of traffic. Counts are of that second, not since the start. */
@@ -121,6 +134,7 @@ export interface SensorSummary extends Totals {
   readonly duplicates: number
   /** Transactions since the start that were let go for lack of room before their time. */
   readonly transactionsLetGo: number
+  readonly onlineCheck: OnlineCheckSummary
   readonly captures: readonly CaptureSummary[]
   readonly sampling: SamplingSummary
   /** Not all that came was seen: what is counted here is so much or more. */
@@ -154,5 +168,5 @@ export type FromSensor =
   /** At most once a second: what is kept so that another policy can be tried on it. */
   | { readonly type: 'record'; readonly batch: RecordBatch }
   /** At most `MOST_BINDINGS_TOLD` of them. */
-  | { readonly type: 'bindings'; readonly id: number; readonly bindings: readonly Binding[] }
+  | { readonly type: 'bindings'; readonly id: number; readonly bindings: readonly ToldBinding[] }
   | { readonly type: 'explained'; readonly id: number; readonly knowledge: SourceKnowledge | null }

@@ -8,6 +8,7 @@ import { IpFragments } from '../decode/ip-fragments.ts'
 import type { Decoded, Flow, TcpSegment, UdpDatagram } from '../decode/packet.ts'
 import { Exchanges, type ExchangesOptions, type SeenMessage } from '../observe/exchanges.ts'
 import type { Observation, Sighting, Transport } from '../observe/observation.ts'
+import { OnlineCheck } from '../observe/online-check.ts'
 import { SeenRegister } from '../observe/seen-register.ts'
 import type { Opaque } from '../observe/sight.ts'
 import { DuplicateDatagrams } from './duplicate-datagrams.ts'
@@ -23,6 +24,12 @@ export interface PipelineOptions {
   readonly isProtected?: (address: Address) => boolean
   /** Asked before a REGISTER over UDP is read: whether it is counted already and need not be. */
   readonly countFlood?: (address: Address, time: EpochMilliseconds) => boolean
+  /** Whether somebody registered from the address, or it is a gateway's, so that the softswitch may ask it for its health. */
+  readonly isEndpoint?: (source: Source, time: EpochMilliseconds) => boolean
+  /** Whether the capture showed all answers that came in since then. */
+  readonly sawAnswersSince?: (time: EpochMilliseconds) => boolean
+  /** An endpoint answered the softswitch's own OPTIONS. */
+  readonly onAnswered?: (source: Source, time: EpochMilliseconds) => void
   /** What the matching of requests with answers may ask. */
   readonly exchanges?: ExchangesOptions
   /** Given where several captures of one host may show one packet twice: any number that nobody outside knows. */
@@ -42,6 +49,7 @@ export class Pipeline {
   frames = 0
   undecoded = 0
   readonly exchanges: Exchanges
+  readonly onlineCheck: OnlineCheck
   readonly duplicates: DuplicateDatagrams | undefined
   readonly fragments: IpFragments
   readonly #streams: SipStreams
@@ -52,6 +60,11 @@ export class Pipeline {
   constructor(options: PipelineOptions) {
     this.#options = options
     this.exchanges = new Exchanges(options.exchanges)
+    this.onlineCheck = new OnlineCheck({
+      isEndpoint: options.isEndpoint ?? (() => false),
+      ...(options.sawAnswersSince ? { sawAllSince: options.sawAnswersSince } : {}),
+      ...(options.onAnswered ? { onAnswered: options.onAnswered } : {}),
+    })
     this.duplicates =
       options.duplicatesSeed === undefined
         ? undefined
@@ -73,11 +86,11 @@ export class Pipeline {
     }
     switch (decoded.kind) {
       case 'udp':
-        if (!this.#isOurs(decoded, 'udp') || !this.#isBelieved(decoded)) return
+        if (!this.#isOurs(decoded, 'udp') || !this.#isBelieved(decoded, frame)) return
         if (!this.duplicates?.isDuplicate(decoded, frame.capture ?? 0)) this.#datagram(decoded)
         return
       case 'tcp':
-        if (this.#isOurs(decoded, 'tcp') && this.#isBelieved(decoded)) this.#streams.take(decoded)
+        if (this.#isOurs(decoded, 'tcp') && this.#isBelieved(decoded, frame)) this.#streams.take(decoded)
         return
       case 'fragment-held':
         return
@@ -114,6 +127,9 @@ export class Pipeline {
     }
     const from = { address: source, port: datagram.sourcePort }
     const to = { address: destination, port: datagram.destinationPort }
+    // Anybody can send answers to nothing; those of an endpoint alone are read.
+    const comesIn = this.#options.isProtected !== undefined && this.#isServed(source, destination)
+    if (comesIn && startsAsAnswer(payload) && !this.onlineCheck.awaits(from, time)) return
     const reading = readSipMessage(payload)
     if (reading.kind === 'not-sip') this.#stray(datagram, from)
     else this.#reading(time, 'udp', from, to, reading)
@@ -156,6 +172,7 @@ export class Pipeline {
 
   #message(seen: SeenMessage): void {
     const { message, source, destination } = seen
+    this.#check(seen)
     const client = message.kind === 'request' ? source : destination
     const server = message.kind === 'request' ? destination : source
     if (!this.#isServed(client.address, server.address)) return
@@ -166,6 +183,15 @@ export class Pipeline {
     }
     for (const observation of this.exchanges.observe({ ...seen, maybeForged }))
       this.#options.onObservation(observation, this.#sighting)
+  }
+
+  /** The softswitch's own OPTIONS, and what comes back. */
+  #check(seen: SeenMessage): void {
+    const { message, source, destination } = seen
+    if (message.kind === 'request') {
+      if (message.method === 'OPTIONS' && this.#isServed(destination.address, source.address))
+        this.onlineCheck.asked(seen)
+    } else if (this.#isServed(source.address, destination.address)) this.onlineCheck.answered(seen)
   }
 
   /** A Contact that is longer than any phone's is made to fill somebody's memory. */
@@ -206,13 +232,15 @@ export class Pipeline {
 
   /**
    * Whether a live capture's filter can have told that a packet of the softswitch's went out. It lets fragments and
-   * extension headers in unseen, and knows an answer over UDP by its first bytes.
+   * extension headers in unseen, and knows an answer over UDP by its first bytes. An OPTIONS under the softswitch's
+   * address it lets in too, if it goes to a port that SIP is read on here: who sends that from the same network makes
+   * an endpoint look asked that was not, which decides nothing.
    */
-  #isBelieved(packet: UdpDatagram | TcpSegment): boolean {
+  #isBelieved(packet: UdpDatagram | TcpSegment, { cameIn = false }: Frame): boolean {
     const { isProtected } = this.#options
     if (!isProtected || !this.#isServed(packet.destination, packet.source)) return true
-    if (!packet.plain) return false
-    return packet.kind === 'tcp' || startsAsAnswer(packet.payload)
+    if (!packet.plain || cameIn) return false
+    return packet.kind === 'tcp' || startsAsAnswer(packet.payload) || startsAsOptions(packet.payload)
   }
 
   /** Whether the filter of a live capture lets segments to the client's port in from outside, as it does requests. */
@@ -255,6 +283,11 @@ function startsAsAnswer(payload: Buffer): boolean {
   return payload.length > 4 && payload.readUInt32BE(0) === SIP_SLASH
 }
 
+function startsAsOptions(payload: Buffer): boolean {
+  return payload.length > 8 && payload.readUInt32BE(0) === OPTI
+}
+
 const SIP_SLASH = 0x5349502f
+const OPTI = 0x4f505449
 const REGI = 0x52454749
 const STER = 0x53544552

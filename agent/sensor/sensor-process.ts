@@ -2,9 +2,8 @@ import { extname } from 'node:path'
 import type { Address } from '../../registrar/net/address.ts'
 import type { DetectionPolicy } from '../detect/verdict.ts'
 import { KeptChild } from '../kept-child.ts'
-import type { Binding } from '../observe/bindings.ts'
 import { Questions } from '../questions.ts'
-import type { FromSensor, LaneSettings, SensorSettings, SourceKnowledge, ToSensor } from './messages.ts'
+import type { FromSensor, LaneSettings, SensorSettings, SourceKnowledge, ToldBinding, ToSensor } from './messages.ts'
 
 export interface SensorProcessOptions {
   /** Read anew at every start. */
@@ -20,7 +19,7 @@ export interface SensorProcessOptions {
 export class SensorProcess {
   readonly #child: KeptChild<ToSensor, FromSensor>
   readonly #questions = new Questions<SourceKnowledge | null>()
-  readonly #bindings = new Questions<readonly Binding[]>()
+  readonly #bindings = new Questions<readonly ToldBinding[]>()
 
   constructor({ settings, onMessage, onState }: SensorProcessOptions) {
     this.#child = new KeptChild({
@@ -53,7 +52,7 @@ export class SensorProcess {
   }
 
   /** Who is registered with the softswitch, as its answers told; undefined where the sensor does not answer. */
-  async bindings(): Promise<readonly Binding[] | undefined> {
+  async bindings(): Promise<readonly ToldBinding[] | undefined> {
     if (!this.#child.running) return undefined
     return this.#bindings.ask((id) => this.#child.tell({ type: 'bindings', id }))
   }

@@ -7,12 +7,18 @@ import { PrefixSet } from '../detect/prefix-set.ts'
 import type { DetectionPolicy } from '../detect/verdict.ts'
 import type { WatchedDevice } from '../discover/devices-to-watch.ts'
 import { LogEvidence } from '../logs/log-evidence.ts'
-import type { Binding } from '../observe/bindings.ts'
 import { Sight } from '../observe/sight.ts'
 import { Captures } from './captures.ts'
 import { LaneBatch } from './lane-batch.ts'
 import { protectedAddresses } from './local-addresses.ts'
-import type { FromSensor, KnownSuccess, LaneSettings, SensorSettings, SourceKnowledge } from './messages.ts'
+import type {
+  FromSensor,
+  KnownSuccess,
+  LaneSettings,
+  SensorSettings,
+  SourceKnowledge,
+  ToldBinding,
+} from './messages.ts'
 import { MOST_BINDINGS_TOLD } from './messages.ts'
 import { ObservedFigures } from './observed-figures.ts'
 import { Pipeline } from './pipeline.ts'
@@ -21,6 +27,8 @@ import { TrafficRecord } from './traffic-record.ts'
 const SUMMARY_INTERVAL: Milliseconds = 1_000
 /** Successes of so many sources wait for the next summary at most; more are told at once. */
 const MOST_SUCCESSES_WAITING = 1_000
+/** Endpoints at one address that are told of. */
+const MOST_ENDPOINTS_TOLD = 20
 /** What was said of the rules' counters longer ago says nothing of now. */
 const ARRIVALS_LAST: Milliseconds = 5_000
 
@@ -35,11 +43,14 @@ export class Sensor {
   readonly #successes = new Map<Prefix, KnownSuccess>()
   readonly #record = new TrafficRecord({ find: (address) => this.#detector.sources.find(address) })
   readonly #figures: ObservedFigures
+  /** The allowlist and the gateways, which need not register to be asked for their health. */
+  #trusted: PrefixSet
   /** Packets a second that the rules counted. */
   #arrivals: { readonly perSecond: number; readonly at: number } | undefined
   #lostBefore = 0
-  /** When frames may last have passed unseen. */
+  /** When frames may last have passed unseen, and when answers that came in were not shown. */
   #lostAt: EpochMilliseconds = 0
+  #answersUnseenAt: EpochMilliseconds = 0
   #timer: NodeJS.Timeout | undefined
   #summarisedAt = performance.now()
   #before: Totals & { frames: number; unknownRegisters: number } = {
@@ -60,6 +71,7 @@ export class Sensor {
   }) {
     const { settings, devices, send } = options
     this.#send = send
+    this.#trusted = new PrefixSet(settings.lanes.trusted)
     this.#lanes = new LaneBatch({
       clock: () => performance.now(),
       report: (report) => send({ type: 'lanes', ...report }),
@@ -78,6 +90,10 @@ export class Sensor {
     this.#pipeline = new Pipeline({
       ports: { udp: new Set(settings.udpPorts), tcp: new Set(settings.tcpPorts) },
       isProtected: protectedAddresses(settings.destinations),
+      isEndpoint: (source, at) =>
+        this.#detector.bindings.isBoundAtAddress(source.address, at) || this.#trusted.holds(source.address),
+      onAnswered: (source, at) => this.#detector.answered(source, at),
+      sawAnswersSince: (time) => this.#lostAt < time && this.#answersUnseenAt < time,
       exchanges: {
         isBound: (source, at) => this.#detector.bindings.isBoundAt(source, at),
         sawAllSince: (time) => this.#lostAt < time,
@@ -162,6 +178,7 @@ export class Sensor {
       accountsBehind: behind.accounts,
       exchanges: this.#record.last.of(address),
       exchangesLetGo: this.#record.last.letGo,
+      endpoints: this.#pipeline.onlineCheck.at(address, Date.now(), { limit: MOST_ENDPOINTS_TOLD }),
     }
   }
 
@@ -170,6 +187,7 @@ export class Sensor {
   }
 
   configureLanes(lanes: LaneSettings): void {
+    this.#trusted = new PrefixSet(lanes.trusted)
     this.#detector.lanes.configure(witnessOptions(lanes))
   }
 
@@ -183,8 +201,13 @@ export class Sensor {
   }
 
   /** Who is registered with the softswitch, as its answers told. */
-  bindings(): readonly Binding[] {
-    return this.#detector.bindings.list(Date.now(), { limit: MOST_BINDINGS_TOLD })
+  bindings(): readonly ToldBinding[] {
+    const now = Date.now()
+    const { onlineCheck } = this.#pipeline
+    return this.#detector.bindings.list(now, { limit: MOST_BINDINGS_TOLD }).map((binding) => ({
+      ...binding,
+      online: (binding.source && onlineCheck.of(binding.source, now)?.state) ?? 'unasked',
+    }))
   }
 
   /** How many arrivals each packet of the sample stands for, and whether it is quiet again. */
@@ -227,7 +250,8 @@ export class Sensor {
     }
     const before = this.#before
     this.#before = after
-    const { sampling, lost: framesLost } = this.#captures
+    const { sampling, lost: framesLost, seesIncomingAnswers } = this.#captures
+    if (!seesIncomingAnswers) this.#answersUnseenAt = Date.now()
     const lostNow = framesLost > this.#lostBefore
     this.#lostBefore = framesLost
     this.#weighSample(seconds)
@@ -252,6 +276,10 @@ export class Sensor {
         logs: this.#logs.status(),
         ...this.#figures.take({ pipeline: this.#pipeline, bindings: this.#detector.bindings }),
         captures: this.#captures.summaries,
+        onlineCheck: {
+          state: seesIncomingAnswers ? 'seen' : 'unseen',
+          ...this.#pipeline.onlineCheck.count(Date.now()),
+        },
       },
     })
   }

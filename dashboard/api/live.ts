@@ -1,8 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import type { Milliseconds } from '../../registrar/net/time.ts'
-import type { ControlPlane, DecisionView, LiveSnapshot, StatusSnapshot } from './control-plane.ts'
+import type { ControlPlane } from './control-plane.ts'
+import type { DecisionView } from './decisions.ts'
 import { DoorRefused } from './errors.ts'
+import type { LiveSnapshot, StatusSnapshot } from './status.ts'
 
 /** Rows of blocked addresses in one live update; `blockedTotal` says how many there are. */
 export const LIVE_ROWS = 200

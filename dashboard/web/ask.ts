@@ -1,4 +1,5 @@
-import type { DecisionView, Noted } from '../api/control-plane.ts'
+import type { Noted } from '../api/control-plane.ts'
+import type { DecisionView } from '../api/decisions.ts'
 import type { ErrorAnswer } from '../api/errors.ts'
 import { view } from './state.ts'
 

@@ -1,4 +1,4 @@
-import type { DecisionView } from '../api/control-plane.ts'
+import type { DecisionView } from '../api/decisions.ts'
 import { showCount, showKey, showMoment, showScope, showTimeLeft } from './format.ts'
 import { counts, hostTime, live } from './state.ts'
 import { unblockWithUndo } from './unblock.ts'

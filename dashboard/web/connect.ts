@@ -1,6 +1,6 @@
 import { effect } from '@preact/signals'
-import type { LiveSnapshot, StatusSnapshot } from '../api/control-plane.ts'
 import type { HealthSnapshot } from '../api/live.ts'
+import type { LiveSnapshot, StatusSnapshot } from '../api/status.ts'
 import { isLoggedIn } from './ask.ts'
 import { connection, forget, receiveHealth, receiveLive, receiveStatus, view } from './state.ts'
 

@@ -1,6 +1,6 @@
 import { batch, computed, signal } from '@preact/signals'
-import type { LiveSnapshot, RatePoint, StatusSnapshot } from '../api/control-plane.ts'
 import type { HealthSnapshot } from '../api/live.ts'
+import type { LiveSnapshot, RatePoint, StatusSnapshot } from '../api/status.ts'
 
 /*
  * What the page knows. Filled by the live stream alone, so that two sources never disagree; components only read.

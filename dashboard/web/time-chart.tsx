@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import type { RatePoint } from '../api/control-plane.ts'
+import type { RatePoint } from '../api/status.ts'
 import { showCount } from './format.ts'
 import { CHART_SECONDS } from './state.ts'
 

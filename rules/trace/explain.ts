@@ -56,9 +56,7 @@ function laneOf(walk: Walk, chains: readonly ChainName[]): TraceLane {
 }
 
 /** Whether a proven packet was judged right at the entrance. */
-function isShortWay({ decidedBy, passed, steps }: Walk): boolean {
-  if (steps.some(({ rule: { target } }) => target.kind === 'goto' && target.chain === 'RINGFENCE-PASSED'))
-    return true
+function isShortWay({ decidedBy, passed }: Walk): boolean {
   return decidedBy?.chain === 'RINGFENCE' && passed.some(({ rule }) => rule === decidedBy)
 }
 
@@ -84,7 +82,6 @@ const LANES: Readonly<Record<ChainName, TraceLane>> = {
   'RINGFENCE-OUT': 'none',
   'RINGFENCE-ASKED': 'none',
   'RINGFENCE-JUDGE': 'none',
-  'RINGFENCE-PASSED': 'proven',
   'RINGFENCE-UDP': 'unknown',
   'RINGFENCE-TCP': 'connected',
   'RINGFENCE-ALLOWED': 'allowed',

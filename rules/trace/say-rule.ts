@@ -39,7 +39,6 @@ export function sayRule({ rule, found }: WalkedStep, telling: Telling): string {
 /** Whom the log tells of it. */
 const LOGGED: Readonly<Record<string, string>> = {
   'RINGFENCE-JUDGE': 'this rule only logs, for the sensor, a sample of what arrives and all that passes',
-  'RINGFENCE-PASSED': 'it passes; this rule only logs that, for the sensor',
 }
 
 /** What an element that the packet is in says about it. */
@@ -67,6 +66,7 @@ export function sayElement(element: FoundElement, telling: Telling): string {
     ret3: () => `${address} has registered many accounts lately${through}`,
     ign: () => `${address} was challenged and never answered${through}`,
     strict: () => 'the strict limits are in force',
+    log: () => 'the log of the kernel is being read',
     wsip: () => `${address} is listed for being over limits.sip`,
     seen: () => `${source} was seen within ${SEEN_FOR} s`,
     asked: () => `the softswitch sent ${address} a request lately`,

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { StatusSnapshot } from '../../dashboard/api/control-plane.ts'
+import type { StatusSnapshot } from '../../dashboard/api/status.ts'
 import type { Cable } from './cable.ts'
 
 /** The benchmarks run compiled, in dist/scripts/bench, beside the program they measure. */

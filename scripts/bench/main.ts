@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { EXIT_FAILED, runAsked } from './asked.ts'
 import { benchCapture } from './capture.ts'
 import { describeMachine, type Figure, type Report, renderTable } from './figures.ts'
 import { benchPacketCost } from './packet-cost.ts'
@@ -53,21 +54,9 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   registrar: { about: 'registrations a second', needsRoot: false, run: benchRegistrar },
 }
 
-const EXIT_FAILED = 1
-const EXIT_USAGE = 2
+process.exitCode = await runAsked(process.argv.slice(2), { read: readArguments, usage, run: bench })
 
-process.exitCode = await main(process.argv.slice(2))
-
-async function main(args: string[]): Promise<number> {
-  const asked = readArguments(args)
-  if (typeof asked === 'string') {
-    console.error(asked)
-    return EXIT_USAGE
-  }
-  if (asked.help) {
-    console.log(usage())
-    return 0
-  }
+async function bench(asked: Asked): Promise<number> {
   const machine = describeMachine()
   const figures: Figure[] = []
   const notes: string[] = []
@@ -95,25 +84,29 @@ async function main(args: string[]): Promise<number> {
   return exitCode
 }
 
-/** What is asked, or a sentence on what is wrong with it. */
-function readArguments(args: string[]): { names: string[]; help: boolean; options: Options } | string {
-  try {
-    const { values, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { help: { type: 'boolean', short: 'h' }, sources: { type: 'string', default: '30' } },
-    })
-    const unknown = positionals.find((name) => !Object.hasOwn(BENCHMARKS, name))
-    if (unknown !== undefined) return `There is no benchmark ${JSON.stringify(unknown)}.\n\n${usage()}`
-    const sources = Number(values.sources)
-    if (!Number.isInteger(sources) || sources < 1 || sources > 10_000) {
-      return `--sources takes a number from 1 to 10000, not ${JSON.stringify(values.sources)}.`
-    }
-    const names = positionals.length > 0 ? [...new Set(positionals)] : Object.keys(BENCHMARKS)
-    return { names, help: values.help === true, options: { sources } }
-  } catch (error) {
-    return `${error instanceof Error ? error.message : String(error)}\n\n${usage()}`
+interface Asked {
+  readonly help: boolean
+  readonly names: readonly string[]
+  readonly options: Options
+}
+
+function readArguments(args: string[]): Asked | string {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      help: { type: 'boolean', short: 'h', default: false },
+      sources: { type: 'string', default: '30' },
+    },
+  })
+  const unknown = positionals.find((name) => !Object.hasOwn(BENCHMARKS, name))
+  if (unknown !== undefined) return `There is no benchmark ${JSON.stringify(unknown)}.\n\n${usage()}`
+  const sources = Number(values.sources)
+  if (!Number.isInteger(sources) || sources < 1 || sources > 10_000) {
+    return `--sources takes a number from 1 to 10000, not ${JSON.stringify(values.sources)}.`
   }
+  const names = positionals.length > 0 ? [...new Set(positionals)] : Object.keys(BENCHMARKS)
+  return { names, help: values.help, options: { sources } }
 }
 
 function usage(): string {

@@ -10,6 +10,7 @@ import {
 } from '../../registrar/net/address.ts'
 import type { Block, DesiredState, Limit, Member } from '../../rules/desired-state.ts'
 import { Cable } from './cable.ts'
+import { DEFAULTS, desired } from './desired.ts'
 import { percentile, type Report, showCount } from './figures.ts'
 import { type Backend, countsOf, type Held, holdRules } from './held-rules.ts'
 import { udpFrame, writeFrames } from './udp-frames.ts'
@@ -210,26 +211,14 @@ function state(
     sparesProven,
     until,
   })
-  return {
-    traffic: {
-      interfaces: ['eth0'],
-      destinations: 'local',
-      udpPorts: [5060],
-      tcpPorts: [5060],
-      responses: 'asked',
-      ...(logGroup === undefined ? {} : { logGroup }),
-    },
+  return desired({
+    traffic: { ...DEFAULTS.traffic, ...(logGroup === undefined ? {} : { logGroup }) },
     limits: {
+      ...DEFAULTS.limits,
       unknown: { source, prefix: unlimited, total: unlimited },
-      strict: { port: { perSecond: 0.1, burst: 6 }, source, prefix: unlimited, total: unlimited },
+      strict: { ...DEFAULTS.limits.strict, source, prefix: unlimited, total: unlimited },
       proven: unlimited,
-      answered: { perSecond: 2, burst: 5 },
-      returning: { perSecond: 5, burst: 20 },
-      ignoring: { perSecond: 0.1, burst: 2 },
-      sip: { perSecond: 20, burst: 50, enforced: false },
       ceiling: unlimited,
-      rest: { perSecond: 1000, burst: 2000 },
-      connections: { source: { perSecond: 5, burst: 20 }, prefix: { perSecond: 50, burst: 100 }, most: null },
     },
     // A memory of first packets this small soon notes none, so that every packet is a first one.
     sizes: { elements: 131_072, buckets: 65_536, seen: strict ? 10 : 65_536 },
@@ -243,9 +232,8 @@ function state(
           .map((target) => block(target, false))
           .concat([...listed(10_000, 5_000), ...networks(lengths)].map((target) => block(target, true)))
       : [],
-    suspensions: [],
     members: [proven, returning],
-  }
+  })
 }
 
 /** A different address for each number, the proven in some hundred networks. */

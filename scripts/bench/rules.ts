@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { execa } from 'execa'
 import { type Address, prefixOfAddress } from '../../registrar/net/address.ts'
-import type { Block, DesiredState, Limit, Member } from '../../rules/desired-state.ts'
+import type { Block, DesiredState, Member } from '../../rules/desired-state.ts'
 import { RulesEngine } from '../../rules/engine.ts'
 import { IptablesKernel } from '../../rules/iptables-kernel.ts'
+import { DEFAULTS, desired as defaultState } from './desired.ts'
 import { percentile, type Report, showCount, showTimes } from './figures.ts'
 
 const ENTRIES = 100_000
@@ -235,41 +236,12 @@ function addressAt(i: number, first: number): Address {
 }
 
 function desired(parts: Partial<DesiredState> = {}): DesiredState {
-  const limit = (perSecond: number, burst: number): Limit => ({ perSecond, burst })
-  return {
-    traffic: {
-      interfaces: ['eth0'],
-      destinations: 'local',
-      udpPorts: [5060],
-      tcpPorts: [5060],
-      responses: 'asked',
-    },
-    limits: {
-      unknown: { source: limit(5, 10), prefix: limit(100, 200), total: limit(2_000, 4_000) },
-      strict: {
-        port: limit(0.1, 6),
-        source: limit(5, 10),
-        prefix: limit(100, 200),
-        total: limit(1_500, 1_500),
-      },
-      proven: limit(10, 50),
-      answered: limit(2, 5),
-      returning: limit(5, 20),
-      ignoring: limit(0.1, 2),
-      sip: { ...limit(20, 50), enforced: false },
-      ceiling: limit(2_000, 4_000),
-      rest: limit(1_000, 2_000),
-      connections: { source: limit(5, 20), prefix: limit(50, 100), most: 100 },
-    },
+  const { connections } = DEFAULTS.limits
+  return defaultState({
+    limits: { ...DEFAULTS.limits, connections: { ...connections, most: 100 } },
     sizes: { elements: 262_144, buckets: 262_144, seen: 1_048_576 },
-    strictUntil: null,
-    allow: [],
-    gateways: [],
-    blocks: [],
-    suspensions: [],
-    members: [],
     ...parts,
-  }
+  })
 }
 
 async function timed(act: () => Promise<unknown>): Promise<number> {

@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Address, type Prefix, prefixOfAddress } from '../../registrar/net/address.ts'
 import type { DesiredState } from '../../rules/desired-state.ts'
 import { Cable } from './cable.ts'
+import { DEFAULTS, desired } from './desired.ts'
 import { type Report, showCount } from './figures.ts'
 import { countsOf, type Held, holdRules } from './held-rules.ts'
 import { udpFrame, writeFrames } from './udp-frames.ts'
@@ -191,41 +192,17 @@ function state({ buckets, strict }: { readonly buckets: number; readonly strict:
   const until = Date.now() + 3_600_000
   const prefix = (i: number): Prefix => prefixOfAddress(KNOWN[i]!.source as Address)
   const at = (i: number) => ({ address: KNOWN[i]!.source as Address, port: PORT, until })
-  return {
-    traffic: {
-      interfaces: ['eth0'],
-      destinations: 'local',
-      udpPorts: [5060],
-      tcpPorts: [5060],
-      responses: 'asked',
-    },
+  return desired({
     limits: {
-      unknown: {
-        source: { perSecond: 5, burst: 10 },
-        prefix: { perSecond: 100, burst: 200 },
-        total: { perSecond: 2_000, burst: 4_000 },
-      },
-      strict: {
-        port: { perSecond: 0.1, burst: 6 },
-        source: { perSecond: 5, burst: 10 },
-        prefix: { perSecond: 100, burst: 200 },
-        total: { perSecond: 1_500, burst: 1_500 },
-      },
-      proven: { perSecond: 10, burst: 50 },
+      ...DEFAULTS.limits,
+      // Whoever answered a challenge is probed like the others here, and so would be limited.
       answered: { perSecond: 3, burst: 6 },
-      returning: { perSecond: 5, burst: 20 },
-      ignoring: { perSecond: 0.1, burst: 2 },
-      sip: { perSecond: 20, burst: 50, enforced: true },
-      ceiling: { perSecond: 2_000, burst: 4_000 },
-      rest: { perSecond: 1_000, burst: 2_000 },
-      connections: { source: { perSecond: 5, burst: 20 }, prefix: { perSecond: 50, burst: 100 }, most: null },
+      sip: { ...DEFAULTS.limits.sip, enforced: true },
     },
     sizes: { elements: 131_072, buckets, seen: 2_000_000 },
     strictUntil: strict ? until : null,
     allow: [prefix(4)],
     gateways: [{ name: 'trunk', prefixes: [prefix(3)], cps: { perSecond: 20, burst: 40 } }],
-    blocks: [],
-    suspensions: [],
     members: [
       [
         { lane: 'proven', ...at(0) },
@@ -234,7 +211,7 @@ function state({ buckets, strict }: { readonly buckets: number; readonly strict:
         { lane: 'returning', source: prefix(6), accounts: 1, until },
       ],
     ],
-  }
+  })
 }
 
 /** What the kernel holds for tables, in bytes, once it has let go of what was removed a moment ago. */

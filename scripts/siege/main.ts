@@ -1,28 +1,18 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { EXIT_FAILED, EXIT_USAGE, runAsked } from '../bench/asked.ts'
 import { describeMachine } from '../bench/figures.ts'
 import { ATTACKS, type AttackName } from './attacks.ts'
 import { figuresOf, renderFigures } from './report.ts'
 import { besiege, type SiegeOrder } from './siege.ts'
 import { SiegeStage } from './stage.ts'
 
-const EXIT_FAILED = 1
-const EXIT_USAGE = 2
 const EXIT_INTERRUPTED = 130
 const LONGEST = 7_200
 
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await runAsked(process.argv.slice(2), { read: readArguments, usage, run: siege })
 
-async function main(args: string[]): Promise<number> {
-  const asked = readArguments(args)
-  if (typeof asked === 'string') {
-    console.error(asked)
-    return EXIT_USAGE
-  }
-  if (asked.help) {
-    console.log(usage())
-    return 0
-  }
+async function siege(asked: Asked): Promise<number> {
   if (process.getuid?.() !== 0) {
     console.error('A siege works in network namespaces of its own and needs root.')
     return EXIT_USAGE
@@ -66,36 +56,31 @@ interface Asked {
   readonly json: string | undefined
 }
 
-/** What is asked, or a sentence on what is wrong with it. */
 function readArguments(args: string[]): Asked | string {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        help: { type: 'boolean', short: 'h', default: false },
-        attack: { type: 'string', default: 'none' },
-        guard: { type: 'string', default: 'ringfence' },
-        nonces: { type: 'string', default: 'shared' },
-        seconds: { type: 'string', default: '45' },
-        share: { type: 'string', default: '1' },
-        seed: { type: 'string', default: '1' },
-        json: { type: 'string' },
-      },
-    })
-    const { attack, guard, nonces, help, json } = values
-    if (!Object.hasOwn(ATTACKS, attack)) return `There is no attack ${JSON.stringify(attack)}.\n\n${usage()}`
-    if (guard !== 'none' && guard !== 'ringfence') return '--guard takes none or ringfence.'
-    if (nonces !== 'shared' && nonces !== 'unique') return '--nonces takes shared or unique.'
-    const seconds = Number(values.seconds)
-    if (!(seconds >= 5 && seconds <= LONGEST)) return `--seconds takes a number from 5 to ${LONGEST}.`
-    const share = Number(values.share)
-    if (!(share > 0 && share <= 1)) return '--share takes a number over 0, at most 1.'
-    const seed = Number(values.seed)
-    if (!Number.isSafeInteger(seed) || seed < 0) return '--seed takes a whole number.'
-    return { help, json, order: { attack: attack as AttackName, guard, nonces, seconds, share, seed } }
-  } catch (error) {
-    return `${error instanceof Error ? error.message : String(error)}\n\n${usage()}`
-  }
+  const { values } = parseArgs({
+    args,
+    options: {
+      help: { type: 'boolean', short: 'h', default: false },
+      attack: { type: 'string', default: 'none' },
+      guard: { type: 'string', default: 'ringfence' },
+      nonces: { type: 'string', default: 'shared' },
+      seconds: { type: 'string', default: '45' },
+      share: { type: 'string', default: '1' },
+      seed: { type: 'string', default: '1' },
+      json: { type: 'string' },
+    },
+  })
+  const { attack, guard, nonces, help, json } = values
+  if (!Object.hasOwn(ATTACKS, attack)) return `There is no attack ${JSON.stringify(attack)}.\n\n${usage()}`
+  if (guard !== 'none' && guard !== 'ringfence') return '--guard takes none or ringfence.'
+  if (nonces !== 'shared' && nonces !== 'unique') return '--nonces takes shared or unique.'
+  const seconds = Number(values.seconds)
+  if (!(seconds >= 5 && seconds <= LONGEST)) return `--seconds takes a number from 5 to ${LONGEST}.`
+  const share = Number(values.share)
+  if (!(share > 0 && share <= 1)) return '--share takes a number over 0, at most 1.'
+  const seed = Number(values.seed)
+  if (!Number.isSafeInteger(seed) || seed < 0) return '--seed takes a whole number.'
+  return { help, json, order: { attack: attack as AttackName, guard, nonces, seconds, share, seed } }
 }
 
 function usage(): string {

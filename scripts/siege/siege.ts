@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { DecisionView, StatusSnapshot } from '../../dashboard/api/control-plane.ts'
+import type { DecisionView } from '../../dashboard/api/decisions.ts'
+import type { StatusSnapshot } from '../../dashboard/api/status.ts'
 import { ATTACKS, type Attack, type AttackName } from './attacks.ts'
 import { castOf } from './cast.ts'
 import { compileFlood, type FloodResult, floodResult, startFlood } from './flood.ts'

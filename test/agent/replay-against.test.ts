@@ -7,14 +7,8 @@ import { parsePrefix } from '../../registrar/net/address.ts'
 import { type CapturedFrame, pcapFile } from '../captures.ts'
 import { ethernet, ipv4, udp } from '../packets.ts'
 import { hasShared, SHARED } from '../shared-folder.ts'
+import { POLICY } from './policy.ts'
 
-const POLICY = {
-  registerRetry: 6,
-  registerSuspend: true,
-  registerSuspendTime: 180,
-  flood: { registers: 100, within: 10, for: 600 },
-  block: { failures: 20, within: 600, for: 3600 },
-}
 const START = 1_700_000_000_000
 let folder = ''
 beforeAll(() => {

@@ -1,19 +1,15 @@
+import type { AccountView, BindingView } from '../../dashboard/api/accounts.ts'
 import type { ComparisonView } from '../../dashboard/api/comparison.ts'
 import {
-  type AccountView,
-  type AllowView,
-  type BindingView,
   type BlockOrder,
   type ControlPlane,
-  type DecisionView,
-  type LiveSnapshot,
   OrderRefused,
-  type RatePoint,
-  type SourceStory,
-  type StatusSnapshot,
-  type StrictView,
   type TargetOrder,
 } from '../../dashboard/api/control-plane.ts'
+import type { AllowView, DecisionView } from '../../dashboard/api/decisions.ts'
+import type { SourceStory } from '../../dashboard/api/source-story.ts'
+import type { LiveSnapshot, RatePoint, StatusSnapshot } from '../../dashboard/api/status.ts'
+import type { StrictView } from '../../dashboard/api/weather.ts'
 import type { AppliedView, ApplyOrder, PlanView, TraceView, TrialView } from '../../dashboard/api/what-if.ts'
 import type { Clock } from '../../registrar/net/time.ts'
 

@@ -7,6 +7,7 @@ import type { FromRegistrar, Question, ToRegistrar } from '../../registrar/messa
 import { type Address, parseAddress } from '../../registrar/net/address.ts'
 import type { RegistrarSettings } from '../../registrar/open-registrar.ts'
 import { until } from '../registrar/clients.ts'
+import { SETTINGS as TWO_ACCOUNTS } from '../registrar/settings.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
@@ -38,23 +39,9 @@ export function temporaryFolder(): string {
 }
 
 export const SETTINGS: RegistrarSettings = {
-  realm: 'ringfence',
+  ...TWO_ACCOUNTS,
   listen: [{ host: parseAddress('127.0.0.1') as Address, port: 0 }],
   minExpires: 10,
-  maxExpires: 3_600,
-  maxBindings: 10,
-  registerReplace: true,
-  accounts: [
-    { user: '1001', password: 'secret' },
-    { user: '1002', password: 'geheim' },
-  ],
-  policy: {
-    registerRetry: 6,
-    registerSuspend: true,
-    registerSuspendTime: 180,
-    block: { failures: 20, within: 600, for: 3_600 },
-  },
-  directory: null,
 }
 
 /** The registrar in a process of its own, as the daemon has it. */

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { ComparisonView } from '../../dashboard/api/comparison.ts'
-import type { SourceStory } from '../../dashboard/api/control-plane.ts'
+import type { SourceStory } from '../../dashboard/api/source-story.ts'
 import { canRun } from '../requirements.ts'
 import { startFlood } from '../stage/attackers.ts'
 import { startKamailio } from '../stage/kamailio.ts'

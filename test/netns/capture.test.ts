@@ -68,6 +68,7 @@ async function send(namespace: string, device: string, frames: readonly Buffer[]
 function watch(engine: CaptureEngine | 'auto', device = 'v1', frames: FrameDirection = 'all') {
   const fragments = new IpFragments()
   const seen: string[] = []
+  const cameIn: string[] = []
   const arrivals: number[] = []
   const times: number[] = []
   const states: CaptureState[] = []
@@ -82,7 +83,12 @@ function watch(engine: CaptureEngine | 'auto', device = 'v1', frames: FrameDirec
     onFrame: (frame) => {
       const packet = decodeFrame(frame, fragments)
       if (packet.kind !== 'udp' && packet.kind !== 'tcp') return
-      seen.push(packet.payload.toString('latin1', 0, 24))
+      const text = packet.payload.toString('latin1', 0, 24)
+      if (frame.cameIn) {
+        cameIn.push(text)
+        return
+      }
+      seen.push(text)
       arrivals.push(Date.now())
       times.push(packet.time)
     },
@@ -99,7 +105,7 @@ function watch(engine: CaptureEngine | 'auto', device = 'v1', frames: FrameDirec
       () => texts.every((text) => seen.includes(text)),
       () => `to see ${texts.join()}, but saw ${seen.join()}; ${JSON.stringify(states)}`,
     )
-  return { capture, seen, arrivals, times, states, statistics, running, saw }
+  return { capture, seen, cameIn, arrivals, times, states, statistics, running, saw }
 }
 
 function isAlive(pid: number): boolean {
@@ -180,6 +186,24 @@ describe.skipIf(!isRoot)('live capture', () => {
       'SIP/2.0 401 true',
       'SIP/2.0 401 last',
     ])
+  })
+
+  test('answers that come in are shown apart, whoever they claim to be from', async () => {
+    watched = watch('pcap', 'v1', 'outside-in')
+    watched.capture.start()
+    await watched.running()
+    expect(watched.capture.showsIncomingAnswers).toBe(true)
+    const answer = p.udp({ sourcePort: 5060, destinationPort: 5060 }, 'SIP/2.0 200 from a phone')
+    // The first block of a capture of what comes in is libpcap's own, and nothing can be sent ahead.
+    await until(
+      () => {
+        void send(far, 'v0', [p.ethernet(p.ipv4({}, answer)), p.ethernet(p.vlan(9, p.ipv4({}, answer)))])
+        return watched.cameIn.length >= 2
+      },
+      () => `answers, but saw ${watched.seen.join()}`,
+    )
+    expect(new Set(watched.cameIn)).toEqual(new Set(['SIP/2.0 200 from a phone']))
+    expect(watched.seen).toEqual([])
   })
 
   test('from the moment when it says that it runs, not a frame is missing', async () => {
@@ -364,7 +388,7 @@ describe.skipIf(!isRoot)('live capture', () => {
   test('auto takes the next one where the best cannot be loaded', async () => {
     // Where no node_modules lie above it.
     const alone = `${folder}/capture-child.js`
-    for (const name of ['capture-child', 'nflog-device', 'priming', 'priming-frame']) {
+    for (const name of ['capture-child', 'came-in', 'nflog-device', 'priming', 'priming-frame']) {
       await execa('cp', [compiled.path(`agent/capture/${name}.ts`), `${folder}/${name}.js`])
     }
     writeFileSync(`${folder}/package.json`, '{"type":"module"}')

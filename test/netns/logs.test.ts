@@ -1,6 +1,7 @@
 import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { DecisionView, SourceStory } from '../../dashboard/api/control-plane.ts'
+import type { DecisionView } from '../../dashboard/api/decisions.ts'
+import type { SourceStory } from '../../dashboard/api/source-story.ts'
 import { canRun } from '../requirements.ts'
 import { Ringfence } from '../stage/ringfence.ts'
 import { eventually } from '../stage/running.ts'

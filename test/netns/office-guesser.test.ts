@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import type { DecisionView } from '../../dashboard/api/control-plane.ts'
+import type { DecisionView } from '../../dashboard/api/decisions.ts'
 import { castOf, OFFICE, OFFICE_GUESSER_PORTS } from '../../scripts/siege/cast.ts'
 import { Guard } from '../../scripts/siege/guard.ts'
 import { isHonest } from '../../scripts/siege/honest.ts'

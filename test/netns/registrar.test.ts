@@ -1,13 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type {
-  AccountView,
-  BindingView,
-  DecisionView,
-  SourceStory,
-  StatusSnapshot,
-} from '../../dashboard/api/control-plane.ts'
+import type { AccountView, BindingView } from '../../dashboard/api/accounts.ts'
+import type { DecisionView } from '../../dashboard/api/decisions.ts'
+import type { SourceStory } from '../../dashboard/api/source-story.ts'
+import type { StatusSnapshot } from '../../dashboard/api/status.ts'
 import { canRun } from '../requirements.ts'
 import { startFlood, startGuessing } from '../stage/attackers.ts'
 import { startKamailio } from '../stage/kamailio.ts'

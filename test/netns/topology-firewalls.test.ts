@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RulesEngine } from '../../rules/engine.ts'
 import { IptablesKernel } from '../../rules/iptables-kernel.ts'
 import { block, desired } from '../rules/desired.ts'
@@ -82,67 +82,65 @@ const SCENES = [
   },
 ] as const
 
-describe.each(BACKENDS)('beside another firewall, by %s', (backend) => {
-  let topology: Topology
-  let outside: Place
-  let host: Place
+/** A host that Ringfence protects, with somebody outside who sends; each scene has its own. */
+async function openScene(backend: Backend) {
+  const topology = new Topology()
+  const outside = await topology.place('outside')
+  const host = await topology.place('host')
   /** The same host without Ringfence: what the other firewall leaves behind there is what it has to leave here. */
-  let twin: Place
-  let engine: RulesEngine
-  let next: number
-
-  beforeEach(async () => {
-    topology = new Topology()
-    outside = await topology.place('outside')
-    host = await topology.place('host')
-    twin = await topology.place('twin')
-    await topology.cable([outside, 'eth0'], [host, 'eth0'])
-    await outside.address('eth0', '10.99.0.9/16')
-    await host.address('eth0', `${HOST}/16`)
-    await host.open(HOST)
-    engine = new RulesEngine({
-      kernel: new IptablesKernel({ iptables: backend, netns: host.name }),
-      clock: Date.now,
-    })
-    next = 1
-  })
-  afterEach(async () => {
-    await engine.close()
-    await topology.remove()
-  })
-
-  const apply = async () => {
-    engine.setDesired(desired({ blocks: [block(BLOCKED)] }))
-    await engine.settled()
-    expect(engine.status()).toMatchObject({ state: 'applied', lastError: null })
+  const twin = await topology.place('twin')
+  await topology.cable([outside, 'eth0'], [host, 'eth0'])
+  await outside.address('eth0', '10.99.0.9/16')
+  await host.address('eth0', `${HOST}/16`)
+  await host.open(HOST)
+  const kernel = new IptablesKernel({ iptables: backend, netns: host.name })
+  const engine = new RulesEngine({ kernel, clock: Date.now })
+  let next = 1
+  return {
+    host,
+    twin,
+    engine,
+    apply: async () => {
+      engine.setDesired(desired({ blocks: [block(BLOCKED)] }))
+      await engine.settled()
+      expect(engine.status()).toMatchObject({ state: 'applied', lastError: null })
+    },
+    ownRules: async () => {
+      const texts: string[] = []
+      for (const program of programs(backend)) {
+        const saved = await host.run(`${program}-save`, '-t', 'raw')
+        texts.push(
+          ...saved
+            .replaceAll(/\[\d+:\d+\]/g, '')
+            .split('\n')
+            .filter((line) => line.includes('RINGFENCE'))
+            .sort(),
+        )
+      }
+      return texts.join('\n')
+    },
+    arrived: async () => {
+      const from = `10.99.1.${next++}`
+      await outside.address('eth0', `${from}/16`)
+      const options = { sender: outside, at: host, from, to: HOST }
+      return (await topology.arrivals({ ...options, texts: times(30, REGISTER) })).length
+    },
+    areTheirsAsThere: async (after: string) =>
+      expect([after, await foreignRules(host)]).toEqual([after, await foreignRules(twin)]),
+    close: async () => {
+      await engine.close()
+      await topology.remove()
+    },
   }
-  const ownRules = async () => {
-    const texts: string[] = []
-    for (const program of programs(backend)) {
-      const saved = await host.run(`${program}-save`, '-t', 'raw')
-      texts.push(
-        ...saved
-          .replaceAll(/\[\d+:\d+\]/g, '')
-          .split('\n')
-          .filter((line) => line.includes('RINGFENCE'))
-          .sort(),
-      )
-    }
-    return texts.join('\n')
-  }
-  const arrived = async () => {
-    const from = `10.99.1.${next++}`
-    await outside.address('eth0', `${from}/16`)
-    const options = { sender: outside, at: host, from, to: HOST }
-    return (await topology.arrivals({ ...options, texts: times(30, REGISTER) })).length
-  }
+}
 
-  const areTheirsAsThere = async (after: string) =>
-    expect([after, await foreignRules(host)]).toEqual([after, await foreignRules(twin)])
-
-  test.each(SCENES)(
+// Most of a scene is waiting for the engine's next look, so some run beside each other.
+describe.each(BACKENDS)('beside another firewall, by %s', (backend) => {
+  test.concurrent.each(SCENES)(
     '$name, $first first: what is ours is there again within 5 s, what is not stays as it is',
     async ({ first, open }) => {
+      const scene = await openScene(backend)
+      const { host, twin, engine, apply, ownRules, arrived, areTheirsAsThere } = scene
       const [here, there] = [open(host, backend), open(twin, backend)]
       try {
         const before = first === 'theirs' ? 1 : 0
@@ -177,6 +175,7 @@ describe.each(BACKENDS)('beside another firewall, by %s', (backend) => {
       } finally {
         await here.remove()
         await there.remove()
+        await scene.close()
       }
     },
   )

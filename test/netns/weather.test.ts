@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openJournal } from '../../agent/journal/open-journal.ts'
-import type { DecisionView, SourceStory } from '../../dashboard/api/control-plane.ts'
+import type { DecisionView } from '../../dashboard/api/decisions.ts'
+import type { SourceStory } from '../../dashboard/api/source-story.ts'
 import { canRun } from '../requirements.ts'
 import { startFlood, startGuessing } from '../stage/attackers.ts'
 import { startKamailio } from '../stage/kamailio.ts'

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { handleRequest } from '../../registrar/handle-register.ts'
 import { type Address, parseAddress, type Source } from '../../registrar/net/address.ts'
 import { openRegistrar, type RegistrarSettings } from '../../registrar/open-registrar.ts'
-import { DEFAULT_POLICY } from '../../registrar/policy.ts'
 import type { SipMessage, SipResponse } from '../../registrar/sip/message.ts'
 import { type Answering, answerTo, type RegisterParts, readText, requestOf } from './requests.ts'
+import { SETTINGS as TWO_ACCOUNTS } from './settings.ts'
 
 const T = 1_700_000_000_000
 const PHONE: Source = { address: parseAddress('192.0.2.1') as Address, port: 5060 }
@@ -12,19 +12,8 @@ const OTHER: Source = { address: parseAddress('198.51.100.9') as Address, port: 
 const HASHES = { md5: '3a1dfd6c8f0b5cdef1f17b8bbb8e0e4f', sha256: 'a'.repeat(64) }
 
 const SETTINGS: RegistrarSettings = {
-  realm: 'ringfence',
-  listen: [],
-  minExpires: 60,
-  maxExpires: 3_600,
-  maxBindings: 10,
-  registerReplace: true,
-  accounts: [
-    { user: '1001', password: 'secret' },
-    { user: '1002', password: 'geheim' },
-    { user: 'only-sha', ha1: { sha256: HASHES.sha256 } },
-  ],
-  policy: DEFAULT_POLICY,
-  directory: null,
+  ...TWO_ACCOUNTS,
+  accounts: [...TWO_ACCOUNTS.accounts, { user: 'only-sha', ha1: { sha256: HASHES.sha256 } }],
 }
 
 /** A registrar without sockets, at a time that the test sets. */

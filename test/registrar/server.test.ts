@@ -10,6 +10,7 @@ import type { LockedOut, Suspended } from '../../registrar/policy.ts'
 import { type Exchange, RegistrarServer, type RegistrarServerOptions } from '../../registrar/server.ts'
 import { type Phone, type TcpPhone, tcpPhone, udpPhone, until } from './clients.ts'
 import { answerTo, requestText } from './requests.ts'
+import { SETTINGS } from './settings.ts'
 
 const V4 = { host: parseAddress('127.0.0.1') as Address, port: 0 }
 const V6 = { host: parseAddress('::1') as Address, port: 0 }
@@ -20,28 +21,7 @@ afterEach(async () => {
 })
 
 async function serve(more: Partial<RegistrarServerOptions> = {}) {
-  const { state } = openRegistrar(
-    {
-      realm: 'ringfence',
-      listen: [],
-      minExpires: 60,
-      maxExpires: 3_600,
-      maxBindings: 10,
-      registerReplace: true,
-      accounts: [
-        { user: '1001', password: 'secret' },
-        { user: '1002', password: 'geheim' },
-      ],
-      policy: {
-        registerRetry: 6,
-        registerSuspend: true,
-        registerSuspendTime: 180,
-        block: { failures: 20, within: 600, for: 3_600 },
-      },
-      directory: null,
-    },
-    Date.now(),
-  )
+  const { state } = openRegistrar(SETTINGS, Date.now())
   const exchanges: Exchange[] = []
   const suspensions: Suspended[] = []
   const lockouts: LockedOut[] = []

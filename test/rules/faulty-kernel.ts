@@ -21,6 +21,8 @@ export class FaultyKernel implements Kernel {
   readonly unwritable = new Map<Family, KernelError>()
   /** Lines that are refused, in these words. */
   refuse: (line: string) => string | undefined = () => undefined
+  /** Whether somebody reads the log. */
+  logIsRead = false
   /** Awaited before lines are taken. */
   gate: Promise<void> | undefined
   /** What each rule has counted. */
@@ -61,6 +63,10 @@ export class FaultyKernel implements Kernel {
             ),
           }
     return { ...observed, chains: { 4: chainsOf(4), 6: chainsOf(6) }, unreadable: new Map(this.unreadable) }
+  }
+
+  async isLogRead(): Promise<boolean> {
+    return this.logIsRead
   }
 
   async applySets(commands: readonly string[]): Promise<readonly RefusedLine[]> {

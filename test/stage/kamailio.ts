@@ -2,14 +2,27 @@ import { writeFileSync } from 'node:fs'
 import type { Running } from './running.ts'
 import type { Stage, StageHost } from './stage.ts'
 
+const ASKS = `
+loadmodule "kex.so"
+loadmodule "nathelper.so"
+modparam("usrloc", "nat_bflag", 6)
+modparam("nathelper", "received_avp", "$avp(received)")
+modparam("registrar", "received_avp", "$avp(received)")
+modparam("nathelper", "natping_interval", 1)
+modparam("nathelper", "ping_nated_only", 1)
+modparam("nathelper", "sipping_bflag", 6)
+modparam("nathelper", "sipping_from", "sip:health@softswitch.example")
+`
+
 /**
  * Debian's Kamailio as the softswitch: digest accounts of which user N has the password `pwN`, bindings in memory.
- * With `sharedNonces` it gives all sources the same nonce within a second, which is its default.
+ * With `sharedNonces` it gives all sources the same nonce within a second, which is its default. With `asks` it asks
+ * whoever is registered over UDP by OPTIONS, once a second.
  */
 export async function startKamailio(
   stage: Stage,
   host: StageHost,
-  options: { sharedNonces: boolean; port?: number },
+  options: { sharedNonces: boolean; port?: number; asks?: boolean },
 ): Promise<Running> {
   const port = options.port ?? 5060
   const file = stage.path('kamailio.cfg')
@@ -33,11 +46,12 @@ loadmodule "registrar.so"
 loadmodule "auth.so"
 ${options.sharedNonces ? '' : 'modparam("auth", "nonce_count", 1)'}
 modparam("auth", "qop", "auth")
+${options.asks ? ASKS : ''}
 request_route {
   if (!is_method("REGISTER")) { sl_send_reply("200", "OK"); exit; }
   $var(password) = "pw" + $aU;
   if (!pv_auth_check("$td", "$var(password)", "0", "0")) { auth_challenge("$td", "1"); exit; }
-  save("location");
+  ${options.asks ? 'fix_nated_register(); setbflag(6); ' : ''}save("location");
   exit;
 }
 `,

@@ -1,7 +1,8 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
-import type { StatusSnapshot } from '../../dashboard/api/control-plane.ts'
+import type { StatusSnapshot } from '../../dashboard/api/status.ts'
+import { run } from '../agent/cli/command-line.ts'
 import type { Running } from './running.ts'
 import { eventually } from './running.ts'
 import type { Stage, StageHost } from './stage.ts'
@@ -10,12 +11,16 @@ import type { Stage, StageHost } from './stage.ts'
 const PROGRAM =
   process.env.RINGFENCE_PROGRAM ?? fileURLToPath(new URL('../../dist/agent/cli/main.js', import.meta.url))
 
+/** Commands that ask and change nothing. */
+const QUESTIONS: ReadonlySet<string> = new Set(['status', 'blocked', 'explain', 'bindings', 'allowed'])
+
 /** Ringfence as it is installed, on a host of the stage: the built program, its daemon and its command line. */
 export class Ringfence {
   daemon: Running | undefined
   readonly #stage: Stage
   readonly #host: StageHost
   readonly #config: string
+  readonly #asked = new Set<string>()
 
   constructor(stage: Stage, host: StageHost, settings: string) {
     if (!existsSync(PROGRAM)) throw new Error('dist/ is missing; run: npm run build')
@@ -64,11 +69,28 @@ dashboard: { listen: '127.0.0.1:8560', passwordFile: ${this.#stage.path('passwor
     return { stdout, stderr, exitCode: exitCode ?? -1 }
   }
 
-  /** A command's answer as JSON. */
+  /**
+   * A command's answer as JSON. A question is asked by the installed program once; when it is asked again, which is
+   * what waiting for something does, the same command runs here: a process of Node each time would keep a core busy.
+   */
   async ask<T>(...args: readonly string[]): Promise<T> {
-    const { stdout, stderr, exitCode } = await this.command([...args, '--json'])
+    const [name = ''] = args
+    const isKnown = QUESTIONS.has(name) && this.#asked.has(name)
+    this.#asked.add(name)
+    const words = [...args, '--json']
+    const { stdout, stderr, exitCode } = isKnown ? await this.#commandHere(words) : await this.command(words)
     if (exitCode !== 0) throw new Error(`ringfence ${args.join(' ')}: exit ${exitCode}: ${stderr}${stdout}`)
     return JSON.parse(stdout) as T
+  }
+
+  async #commandHere(args: readonly string[]): Promise<{ stdout: string; stderr: string; exitCode: number }> {
+    const place = {
+      folder: this.#stage.folder,
+      socket: this.#stage.path('control.sock'),
+      configFile: this.#config,
+    }
+    const { code, out, err } = await run({ ...place, remove() {} }, args, { now: Date.now })
+    return { stdout: out, stderr: err, exitCode: code }
   }
 
   status(): Promise<StatusSnapshot> {

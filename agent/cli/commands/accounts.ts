@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { AccountView, BindingView } from '../../../dashboard/api/control-plane.ts'
+import type { AccountView, BindingView } from '../../../dashboard/api/accounts.ts'
 import { showDuration } from '../../../registrar/net/time.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
@@ -81,6 +81,7 @@ export function bindingsCommand(deps: CliDeps): Command {
               { title: 'VIA' },
               { title: 'SINCE' },
               { title: 'LEFT', align: 'right' },
+              { title: 'ONLINE' },
               { title: 'USER AGENT' },
             ],
             bindings.map((binding) => [
@@ -90,12 +91,17 @@ export function bindingsCommand(deps: CliDeps): Command {
               binding.transport,
               showTime(binding.registeredAt),
               showDuration(binding.secondsLeft),
+              onlineInWords(binding),
               binding.userAgent,
             ]),
             deps,
           ),
     )
   })
+}
+
+function onlineInWords({ online }: BindingView): string {
+  return { online: 'yes', silent: 'silent', unasked: '-' }[online ?? 'unasked']
 }
 
 function refuseUser(user: string): void {

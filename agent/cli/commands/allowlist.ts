@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { AllowedView, AllowView } from '../../../dashboard/api/control-plane.ts'
+import type { AllowedView, AllowView } from '../../../dashboard/api/decisions.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
 import { CliFailure, EXIT } from '../outcome.ts'

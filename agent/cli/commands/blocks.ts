@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import type { DecisionView, Noted } from '../../../dashboard/api/control-plane.ts'
+import type { Noted } from '../../../dashboard/api/control-plane.ts'
+import type { DecisionView } from '../../../dashboard/api/decisions.ts'
 import { parseDuration, type Seconds, showDuration } from '../../../registrar/net/time.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'

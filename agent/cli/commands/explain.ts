@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
+import type { DecisionView } from '../../../dashboard/api/decisions.ts'
 import type {
-  DecisionView,
+  EndpointView,
   ExchangeView,
   GradeEvidence,
   SourceStory,
   VerdictView,
-} from '../../../dashboard/api/control-plane.ts'
+} from '../../../dashboard/api/source-story.ts'
 import { showDuration } from '../../../registrar/net/time.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
@@ -66,6 +67,7 @@ function storyInWords(story: SourceStory): string {
     facts(rows),
     section('Proven of it', (story.evidence ?? []).map(proof)),
     registeredThere(story),
+    section("What the softswitch's OPTIONS told", (story.endpoints ?? []).slice(0, MOST_PORTS).map(endpoint)),
     lastExchanges(story.exchanges ?? []),
     forgotten(story),
     section(
@@ -109,6 +111,15 @@ function registeredThere({ registeredPorts: ports }: SourceStory): string {
     ...lines,
     ...(more > 0 ? [`  and ${number(more)} more\n`] : []),
   ])
+}
+
+function endpoint({ source, state, asked, answered, roundTripMilliseconds: took }: EndpointView): string {
+  const says = {
+    online: `answers${took === null ? '' : ` within ${number(took)} ms`}`,
+    silent: 'stays silent, which alone takes nothing from it',
+    unasked: 'was not asked often enough to tell',
+  }[state]
+  return `  ${plain(source)}  ${says} (${number(answered)} of ${number(asked)} answered)\n`
 }
 
 /** The newest of each kind: a phone's day is the same two exchanges again and again. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { StatusSnapshot } from '../../../dashboard/api/control-plane.ts'
+import type { StatusSnapshot } from '../../../dashboard/api/status.ts'
 import { type Milliseconds, showDuration } from '../../../registrar/net/time.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
@@ -78,6 +78,7 @@ function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: 
     ...sightInWords(status),
     ...noncesInWords(status),
     ['bindings', `${number(sensor.learntBindings)} learnt from the softswitch's answers`],
+    ...onlineCheckInWords(status),
     ...weatherInWords(status),
     ...status.gateways.map(({ name, prefixes, cps, burst }, i): [string, string] => [
       i === 0 ? 'gateways' : '',
@@ -256,6 +257,13 @@ function noncesInWords({ nonces }: StatusSnapshot): [string, string][] {
     i === 0 ? 'nonces' : '',
     `${plain(server)} ${state}: ${plain(detail)}`,
   ])
+}
+
+function onlineCheckInWords({ sensor: { onlineCheck: check } }: StatusSnapshot): [string, string][] {
+  if (!check || check.online + check.silent + check.unasked === 0) return []
+  const says = `${count(check.online, 'phone')} answer the softswitch's OPTIONS, ${number(check.silent)} stay silent`
+  const unseen = check.state === 'unseen' ? ' (answers are not seen now)' : ''
+  return [['online check', `${says}${unseen}`]]
 }
 
 function registrarInWords({ state, accounts, bindings, detail }: StatusSnapshot['registrar']): string {

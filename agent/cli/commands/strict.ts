@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { Argument } from 'commander'
-import type { Noted, StrictView } from '../../../dashboard/api/control-plane.ts'
+import type { Noted } from '../../../dashboard/api/control-plane.ts'
+import type { StrictView } from '../../../dashboard/api/weather.ts'
 import { newCommand, openSession } from '../command.ts'
 import type { CliDeps } from '../deps.ts'
 import { plain } from '../terminal.ts'

@@ -3,7 +3,8 @@ import { backtest, type PolicyUnderTest } from '../../../agent/backtest/backtest
 import type { DetectionPolicy } from '../../../agent/detect/verdict.ts'
 import type { Observation } from '../../../agent/observe/observation.ts'
 import { parsePrefix } from '../../../registrar/net/address.ts'
-import { at, ended, POLICY, recorded, register, START, turn } from './traffic.ts'
+import { POLICY } from '../policy.ts'
+import { at, ended, recorded, register, START, turn } from './traffic.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE

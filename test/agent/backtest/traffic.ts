@@ -5,14 +5,8 @@ import { openHistory } from '../../../agent/journal/open-history.ts'
 import type { ExchangeEnded, Observation, RegisterSeen } from '../../../agent/observe/observation.ts'
 import { TrafficRecord } from '../../../agent/sensor/traffic-record.ts'
 import { type Address, parseAddress, type Source } from '../../../registrar/net/address.ts'
+import { POLICY } from '../policy.ts'
 
-export const POLICY: DetectionPolicy = {
-  registerRetry: 6,
-  registerSuspend: true,
-  registerSuspendTime: 180,
-  flood: { registers: 100, within: 10, for: 600 },
-  block: { failures: 20, within: 600, for: 3600 },
-}
 /** The beginning of an hour. */
 export const START = Date.UTC(2026, 0, 2, 3)
 

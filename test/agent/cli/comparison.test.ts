@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ReplayRequest } from '../../../agent/cli/deps.ts'
 import type { ComparisonView, SourceJudgement } from '../../../dashboard/api/comparison.ts'
-import type { SourceStory } from '../../../dashboard/api/control-plane.ts'
+import type { SourceStory } from '../../../dashboard/api/source-story.ts'
 import { answering, listen, NOW, newPlace, type Place, run } from './command-line.ts'
 
 let place: Place

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { AllowedView, AllowView, DecisionView } from '../../../dashboard/api/control-plane.ts'
+import type { AllowedView, AllowView, DecisionView } from '../../../dashboard/api/decisions.ts'
 import { answering, listen, NOW, newPlace, type Place, run } from './command-line.ts'
 
 const BLOCK: DecisionView = {

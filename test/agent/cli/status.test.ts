@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { DecisionView, SourceStory, StatusSnapshot } from '../../../dashboard/api/control-plane.ts'
+import type { DecisionView } from '../../../dashboard/api/decisions.ts'
+import type { SourceStory } from '../../../dashboard/api/source-story.ts'
+import type { StatusSnapshot } from '../../../dashboard/api/status.ts'
 import { answering, listen, NOW, newPlace, type Place, run } from './command-line.ts'
 
 let place: Place

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { readConfig } from '../../../agent/config/read-config.ts'
+import { viewWeather } from '../../../agent/control/weather-view.ts'
 import { type WatchedSecond, WeatherWatch } from '../../../agent/decide/weather-watch.ts'
 import type { Journal } from '../../../agent/journal/journal.ts'
 import { openJournal } from '../../../agent/journal/open-journal.ts'
@@ -79,34 +80,35 @@ function stage({ config = configOf(), journal = memory(), phones = 2_000 } = {})
       })
     }
   }
-  return { watch, journal, said, lanes, strict, pass }
+  const report = () => viewWeather(watch.facts(), config.limits)
+  return { watch, report, journal, said, lanes, strict, pass }
 }
 
 describe('the weather', () => {
   it('is learnt in a day, kept over a restart, and says so', () => {
     const first = stage()
     first.pass((24 * HOUR) / SECOND)
-    expect(first.watch.report().baseline).toMatchObject({ state: 'learning', hours: 23, usual: null })
+    expect(first.report().baseline).toMatchObject({ state: 'learning', hours: 23, usual: null })
     first.pass((2 * HOUR) / SECOND)
-    const { baseline } = first.watch.report()
+    const { baseline } = first.report()
     expect(baseline).toMatchObject({ state: 'learnt', hours: 25, hoursNeeded: 24 })
     expect(baseline.usual).toMatchObject({ endpoints: 2_000, newSources: 0 })
     expect(baseline.usual!.registers).toBeCloseTo(13.4)
     expect(baseline.bound).toBeCloseTo(40.2)
-    expect(stage({ journal: first.journal }).watch.report().baseline).toEqual(baseline)
+    expect(stage({ journal: first.journal }).report().baseline).toEqual(baseline)
   })
 
   it('tightens the policy under attack, records it with its figures, and takes it back', () => {
-    const { watch, journal, said, pass } = stage()
+    const { watch, report, journal, said, pass } = stage()
     pass((26 * HOUR) / SECOND)
     pass(60, BOTNET, 1)
-    expect(watch.report()).toMatchObject({
+    expect(report()).toMatchObject({
       state: 'attack',
       policy: { registerRetry: 3, registerSuspendTime: 900 },
     })
     expect(watch.policy.registerRetry).toBe(3)
     pass(90, {}, 1)
-    expect(watch.report()).toMatchObject({
+    expect(report()).toMatchObject({
       state: 'peace',
       policy: { registerRetry: 6, registerSuspendTime: 180 },
     })
@@ -116,18 +118,18 @@ describe('the weather', () => {
     expect(attack).toMatchObject({ what: 'weather', state: 'attack' })
     expect(attack!.figures).toMatchObject({ usualRegisters: 13.4, usualShare: 0.5, phones: 2_000 })
     expect(attack!.figures.registers).toBeGreaterThan(1_000)
-    expect(watch.report().changes.map(({ state }) => state)).toEqual(['peace', 'attack'])
-    expect(stage({ journal }).watch.report().changes).toEqual(watch.report().changes)
+    expect(report().changes.map(({ state }) => state)).toEqual(['peace', 'attack'])
+    expect(stage({ journal }).report().changes).toEqual(report().changes)
   })
 
   it('does not learn an attack that lasts two days', () => {
-    const { watch, said, pass } = stage()
+    const { report, said, pass } = stage()
     pass((3 * DAY) / SECOND)
-    const before = watch.report().baseline
+    const before = report().baseline
     pass((2 * DAY) / SECOND, BOTNET)
-    expect(watch.report().state).toBe('attack')
+    expect(report().state).toBe('attack')
     pass((2 * DAY) / SECOND)
-    const { baseline, state, anomalies } = watch.report()
+    const { baseline, state, anomalies } = report()
     expect(state).toBe('peace')
     expect(anomalies).toEqual([])
     expect(baseline.usual).toEqual(before.usual)
@@ -145,11 +147,11 @@ describe('the weather', () => {
   })
 
   it('says what is unusual, and when it is usual again', () => {
-    const { watch, said, lanes, journal, pass } = stage()
+    const { report, said, lanes, journal, pass } = stage()
     pass(WEEK / SECOND + 26 * 3_600)
     lanes.proven = 1_400
     pass(600)
-    expect(watch.report().anomalies).toEqual([
+    expect(report().anomalies).toEqual([
       {
         since: expect.any(Number),
         sentence: '1,400 registered endpoints; usual at this hour: 2,000, down to 1,600.',
@@ -157,7 +159,7 @@ describe('the weather', () => {
     ])
     lanes.proven = 2_000
     pass(600)
-    expect(watch.report().anomalies).toEqual([])
+    expect(report().anomalies).toEqual([])
     expect(said).toEqual(['began: endpoints fall', 'ended: endpoints fall'])
     expect(journal.listWeather({ limit: 9 }).map(({ what, state }) => `${what} ${state}`)).toEqual([
       'anomaly ended',
@@ -182,21 +184,21 @@ describe('the weather', () => {
 
   it('has the limit of strangers follow the capacity where that is asked for', () => {
     const config = configOf('limits: { total: { perSecond: auto }, strict: { total: { perSecond: auto } } }')
-    const { watch, said, pass } = stage({ config })
-    expect(watch.report().capacity).toMatchObject({ perSecond: null, how: 'unknown', leftForUnknown: 2_000 })
+    const { report, said, pass } = stage({ config })
+    expect(report().capacity).toMatchObject({ perSecond: null, how: 'unknown', leftForUnknown: 2_000 })
     const late = { answered: 900, silent: 50, latencyP99: 2_000 }
     pass(60, { registers: 1_000, answered: 900, successes: 300, known: late }, 1)
-    expect(watch.report().capacity).toMatchObject({ perSecond: 900, how: 'measured' })
+    expect(report().capacity).toMatchObject({ perSecond: 900, how: 'measured' })
     expect(said.filter((line) => line.startsWith('left'))).toEqual(['left: 210'])
     pass(120, {}, 1)
-    expect(watch.report().capacity.leftForUnknown).toBeGreaterThan(750)
+    expect(report().capacity.leftForUnknown).toBeGreaterThan(750)
   })
 
   it('keeps the numbers of the configuration where it has them', () => {
-    const { watch, said, pass } = stage()
+    const { report, said, pass } = stage()
     const late = { answered: 900, silent: 50, latencyP99: 2_000 }
     pass(60, { registers: 1_000, answered: 900, successes: 300, known: late }, 1)
-    expect(watch.report().capacity).toMatchObject({
+    expect(report().capacity).toMatchObject({
       perSecond: 900,
       leftForUnknown: null,
       why: 'Beyond that its answers came late, or not at all. limits.total lets 2,000 of unknown sources through: say perSecond: auto there.',
@@ -209,7 +211,7 @@ describe('the weather', () => {
     const first = stage({ journal })
     first.pass(60, { known: { answered: 10, silent: 0, latencyP99: 5 } }, 1)
     first.watch.close()
-    expect(stage({ journal }).watch.report().capacity).toMatchObject({ perSecond: 13, how: 'at-least' })
+    expect(stage({ journal }).report().capacity).toMatchObject({ perSecond: 13, how: 'at-least' })
     const broken = {
       ...journal,
       recordWeather: () => {
@@ -236,6 +238,6 @@ describe('the weather', () => {
     })
     watch.recordStrict({ state: 'strict', since: 1, why: 'W', strictUntil: 2, overSince: 1, lastBusy: 1 })
     expect(kept).toHaveLength(1)
-    expect(watch.report().changes).toMatchObject([{ what: 'strict', state: 'strict', why: 'W' }])
+    expect(watch.facts().changes).toMatchObject([{ what: 'strict', state: 'strict', why: 'W' }])
   })
 })

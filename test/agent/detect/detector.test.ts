@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { Detector } from '../../../agent/detect/detector.ts'
 import type { Verdict } from '../../../agent/detect/verdict.ts'
 import { type Address, prefixOfAddress } from '../../../registrar/net/address.ts'
-import { POLICY, START, source, stage } from './stage.ts'
+import { POLICY } from '../policy.ts'
+import { START, source, stage } from './stage.ts'
 
 const FLOOD_BLOCK = {
   name: 'register-flood',

@@ -4,8 +4,9 @@ import type { Frame } from '../../../agent/capture/frame.ts'
 import { Detector } from '../../../agent/detect/detector.ts'
 import type { Verdict } from '../../../agent/detect/verdict.ts'
 import { Pipeline } from '../../../agent/sensor/pipeline.ts'
+import { POLICY } from '../policy.ts'
 import { ModelSoftswitch, SERVER } from './model-softswitch.ts'
-import { POLICY, START } from './stage.ts'
+import { START } from './stage.ts'
 
 const VICTIM = '198.51.100.9'
 const HOME = 5062

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { replayCaptures } from '../../../agent/replay.ts'
 import { type CapturedFrame, pcapFile } from '../../captures.ts'
 import { hasShared, SHARED } from '../../shared-folder.ts'
+import { POLICY } from '../policy.ts'
 import { ModelSoftswitch, type Sent } from './model-softswitch.ts'
-import { POLICY, START } from './stage.ts'
+import { START } from './stage.ts'
 
 let folder = ''
 beforeAll(() => {

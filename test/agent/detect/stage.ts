@@ -2,14 +2,8 @@ import { Detector, type DetectorOptions } from '../../../agent/detect/detector.t
 import type { DetectionPolicy, Verdict } from '../../../agent/detect/verdict.ts'
 import type { ExchangeEnded, RegisterSeen } from '../../../agent/observe/observation.ts'
 import type { Address, Source } from '../../../registrar/net/address.ts'
+import { POLICY } from '../policy.ts'
 
-export const POLICY: DetectionPolicy = {
-  registerRetry: 6,
-  registerSuspend: true,
-  registerSuspendTime: 180,
-  flood: { registers: 100, within: 10, for: 600 },
-  block: { failures: 20, within: 600, for: 3600 },
-}
 export const START = 1_700_000_000_000
 
 export function source(address: string, port = 5060): Source {

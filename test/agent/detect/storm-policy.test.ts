@@ -1,15 +1,9 @@
 import { expect, it } from 'vitest'
 import { Detector } from '../../../agent/detect/detector.ts'
-import type { DetectionPolicy, Verdict } from '../../../agent/detect/verdict.ts'
+import type { Verdict } from '../../../agent/detect/verdict.ts'
 import type { Address, Source } from '../../../registrar/net/address.ts'
+import { POLICY } from '../policy.ts'
 
-const POLICY: DetectionPolicy = {
-  registerRetry: 6,
-  registerSuspend: true,
-  registerSuspendTime: 180,
-  flood: { registers: 100, within: 10, for: 600 },
-  block: { failures: 20, within: 600, for: 3_600 },
-}
 const START = 1_700_000_000_000
 
 function stage() {

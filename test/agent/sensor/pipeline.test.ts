@@ -126,6 +126,40 @@ describe('a live pipeline', () => {
     }
   })
 
+  it('hears endpoints answer the softswitch’s own OPTIONS, and nobody in the softswitch’s name', () => {
+    const fields = REGISTER.slice(REGISTER.indexOf('\r\n')).replace('1 REGISTER', '1 OPTIONS')
+    const ask = ipv4(
+      { source: SERVER, destination: CUSTOMER },
+      udp({ sourcePort: 5060, destinationPort: 5062 }, `OPTIONS sip:1@c SIP/2.0${fields}`),
+    )
+    const reply = (source: string, destination: string) =>
+      ipv4(
+        { source, destination },
+        udp({ sourcePort: 5062, destinationPort: 5060 }, `SIP/2.0 200 OK${fields}`),
+      )
+    const heard: string[] = []
+    const seen: string[] = []
+    const pipeline = new Pipeline({
+      ports: { udp: new Set([5060]), tcp: new Set() },
+      isProtected: (address) => address === SERVER,
+      isEndpoint: ({ address }) => address === CUSTOMER,
+      onAnswered: ({ address, port }) => heard.push(`${address}:${port}`),
+      onObservation: ({ kind }) => seen.push(kind),
+    })
+    const take = (layer: Layer, cameIn: boolean) => {
+      const bytes = ethernet(layer)
+      const time = 1_700_000_000_000
+      pipeline.take({ time, linkType: 1, bytes, originalLength: bytes.length, ...(cameIn ? { cameIn } : {}) })
+    }
+    take(reply('203.0.113.99', SERVER), true)
+    take(ask, false)
+    take(reply(SERVER, CUSTOMER), true)
+    take(answer, true)
+    expect([heard, seen]).toEqual([[], []])
+    take(reply(CUSTOMER, SERVER), true)
+    expect([heard, seen]).toEqual([[`${CUSTOMER}:5062`], []])
+  })
+
   it.each([
     [5062, 'account'],
     [5060, 'packet'],

@@ -3,7 +3,8 @@ import { Detector } from '../../../agent/detect/detector.ts'
 import { ExchangeTally } from '../../../agent/sensor/exchange-tally.ts'
 import { LastExchanges } from '../../../agent/sensor/last-exchanges.ts'
 import { TrafficRecord } from '../../../agent/sensor/traffic-record.ts'
-import { at, ended, POLICY, register, START, turn } from '../backtest/traffic.ts'
+import { at, ended, register, START, turn } from '../backtest/traffic.ts'
+import { POLICY } from '../policy.ts'
 
 const success = (time: number, rest = {}) => turn(at('198.51.100.7'), time, 'success', rest)[3] as never
 const failure = (time: number, rest = {}) => turn(at('198.51.100.7'), time, 'failure', rest)[3] as never

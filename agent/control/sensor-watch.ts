@@ -1,0 +1,123 @@
+import type { Logger } from 'pino'
+import type { StatusSnapshot } from '../../dashboard/api/status.ts'
+import type { CaptureSummary, SensorSummary } from '../sensor/messages.ts'
+
+/** A capture that has not begun after so many seconds is not just starting. */
+const SUMMARIES_TO_START = 4
+
+/** What the control plane knows of the sensor process. */
+export interface SensorView {
+  logs: StatusSnapshot['logs']
+  state: StatusSnapshot['sensor']['state']
+  engine: string
+  framesSeen: number
+  framesLost: number
+  sampling?: NonNullable<StatusSnapshot['sensor']['sampling']>
+  lowerBounds?: boolean
+  malformed: number
+  sourcesTracked: number
+  learntBindings: number
+  onlineCheck?: NonNullable<StatusSnapshot['sensor']['onlineCheck']>
+  detail: string
+}
+
+/** What the sensor tells of these goes into its view. */
+type WatchedSummary = Pick<
+  SensorSummary,
+  | 'frames'
+  | 'framesLost'
+  | 'malformed'
+  | 'sourcesTracked'
+  | 'bindings'
+  | 'onlineCheck'
+  | 'logs'
+  | 'captures'
+  | 'sampling'
+  | 'lowerBounds'
+>
+
+/** How the sensor itself does: whether it sees everything, and by what means. Says it in the log when that changes. */
+export class SensorWatch {
+  /** As it stands now; the same object for as long as the daemon runs. */
+  readonly view: SensorView = {
+    state: 'starting',
+    engine: '',
+    framesSeen: 0,
+    framesLost: 0,
+    malformed: 0,
+    sourcesTracked: 0,
+    learntBindings: 0,
+    logs: [],
+    detail: 'the sensor is starting',
+  }
+  readonly #log: Pick<Logger, 'info' | 'warn' | 'error'>
+  /** Summaries in a row in which some interface was not captured on. */
+  #blindFor = 0
+
+  constructor({ log }: { readonly log: Pick<Logger, 'info' | 'warn' | 'error'> }) {
+    this.#log = log
+  }
+
+  /** The process is starting, or ended. */
+  changed(state: SensorView['state'], detail: string): void {
+    this.view.state = state
+    this.view.detail = detail
+    if (state === 'failed') this.#log.error(detail)
+  }
+
+  summarised(summary: WatchedSummary): void {
+    const view = this.view
+    view.framesSeen += summary.frames
+    view.framesLost = summary.framesLost
+    this.#readAs(summary)
+    view.malformed += summary.malformed
+    view.sourcesTracked = summary.sourcesTracked
+    view.learntBindings = summary.bindings
+    view.onlineCheck = summary.onlineCheck
+    this.#follows(summary.logs)
+    this.#capturesWith(summary.captures)
+  }
+
+  /** How requests are read. */
+  #readAs({ sampling, lowerBounds }: WatchedSummary): void {
+    const view = this.view
+    const before = view.sampling
+    view.sampling = sampling
+    view.lowerBounds = lowerBounds
+    if (before && before.state !== sampling.state && sampling.state !== 'off') {
+      const how =
+        sampling.state === 'loud'
+          ? `so much arrives that requests are read from the kernel's log (NFLOG group ${sampling.group})`
+          : 'every request is captured again'
+      this.#log.info(how)
+    }
+    if (sampling.detail !== '' && sampling.detail !== before?.detail && sampling.state !== 'off')
+      this.#log.warn(`the kernel's log of requests cannot be read: ${sampling.detail}`)
+  }
+
+  /** Which of the softswitch's own logs are read. */
+  #follows(logs: SensorSummary['logs']): void {
+    for (const { log, path, state, reason } of logs) {
+      const before = this.view.logs.find((known) => known.log === log)
+      if (before?.state === state && before.reason === reason) continue
+      const said = `the log of ${log} (${path}) is ${state === 'following' ? 'followed' : `not followed: ${reason}`}`
+      if (state === 'following') this.#log.info(said)
+      else this.#log.warn(said)
+    }
+    this.view.logs = logs
+  }
+
+  /** Whether every interface is captured on. */
+  #capturesWith(captures: readonly CaptureSummary[]): void {
+    const view = this.view
+    const broken = captures.filter(({ state }) => state !== 'running')
+    view.engine = [...new Set(captures.map(({ engine }) => engine))].join(', ')
+    this.#blindFor = broken.length === 0 ? 0 : this.#blindFor + 1
+    const blind = this.#blindFor >= SUMMARIES_TO_START || broken.some(({ state }) => state === 'failed')
+    view.detail = broken.map(({ name, detail }) => `${name}: ${detail}`).join('; ')
+    if (blind && view.state !== 'failed')
+      this.#log.error(`the sensor does not see everything: ${view.detail}`)
+    if (!blind && view.state === 'failed') this.#log.info('the sensor sees everything again')
+    view.state = blind ? 'failed' : broken.length > 0 ? 'starting' : 'running'
+  }
+}

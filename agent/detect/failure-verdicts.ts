@@ -1,0 +1,154 @@
+import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
+import type { FailureGrade, LockedOut, Suspended } from '../../registrar/policy.ts'
+import type { ExchangeEnded } from '../observe/observation.ts'
+import { sayNames } from './recent-names.ts'
+import type { Verdict } from './verdict.ts'
+
+/** What failed lately, counted: failures, and the names among them as `RecentNames` tells them apart. */
+export interface FailureCounts {
+  readonly failures: number
+  readonly accounts: number
+  readonly ports: number
+}
+
+/**
+ * Suspends the address and port that failed; `wholeSource`: the address (IPv6 /64), where it hops from port to port or
+ * its port is a TCP connection.
+ */
+export function suspendVerdict(
+  { source, grade, evidence, until }: Suspended,
+  { time, wholeSource }: { time: EpochMilliseconds; wholeSource: boolean },
+): Verdict {
+  return {
+    time,
+    name: 'retry-limit',
+    address: source.address,
+    port: wholeSource ? null : source.port,
+    action: 'suspend',
+    scope: 'register',
+    grade,
+    reason: `${evidence.failures} failed registrations in a row for ${evidence.account || 'an unreadable account'}`,
+    evidence: {
+      account: evidence.account,
+      failures: evidence.failures,
+      goodAccounts: evidence.goodAccounts,
+      seconds: Math.round(evidence.sinceMs / 1000),
+    },
+    duration: Math.round((until - time) / 1000),
+  }
+}
+
+/** A lockout that would cut off somebody good takes the softer rung: the port alone. */
+export function lockoutVerdict(
+  { source, evidence, until }: LockedOut,
+  { time, liveBinding = false }: { time: EpochMilliseconds; liveBinding?: boolean },
+): Verdict {
+  const softer = liveBinding || evidence.goodAccounts > 0
+  const said = `${evidence.failures} failed registrations over ${evidence.accounts} accounts`
+  return {
+    time,
+    name: 'lockout',
+    address: source.address,
+    port: softer ? source.port : null,
+    action: softer ? 'suspend' : 'block',
+    scope: softer ? 'register' : 'sip',
+    grade: 'path',
+    reason: softer ? `${said}; others at this address are registered, so its port alone is suspended` : said,
+    evidence: {
+      failures: evidence.failures,
+      accounts: evidence.accounts,
+      goodAccounts: evidence.goodAccounts,
+      lastAccount: evidence.lastAccount,
+      seconds: Math.round(evidence.sinceMs / 1000),
+      liveBinding,
+    },
+    duration: Math.round((until - time) / 1000),
+  }
+}
+
+/** Suspends a port that guesses many accounts; `wholeSource`: its address, where it hops or is a TCP connection. */
+export function guessingPortVerdict(
+  ended: ExchangeEnded,
+  {
+    grade,
+    failures,
+    accounts,
+    goodAccounts,
+    wholeSource,
+    duration,
+  }: Pick<FailureCounts, 'failures' | 'accounts'> & {
+    readonly grade: FailureGrade
+    readonly goodAccounts: number
+    readonly wholeSource: boolean
+    readonly duration: Seconds
+  },
+): Verdict {
+  const { source } = ended
+  return {
+    ...header(ended),
+    name: grade === 'path' ? 'lockout' : 'retry-limit',
+    port: wholeSource ? null : source.port,
+    grade,
+    reason: `${failures} failed registrations over ${sayNames(accounts)} accounts from port ${source.port}`,
+    evidence: { failures, accounts, goodAccounts },
+    duration,
+  }
+}
+
+/**
+ * Suspends the ports of an address that are not registered, as a whole; `times`: so often of late, this one included.
+ * The kernel asks for proven ports first, so the good phones there do not notice.
+ */
+export function unprovenPortsVerdict(
+  ended: ExchangeEnded,
+  {
+    failures,
+    accounts,
+    ports,
+    goodAccounts: good,
+    times,
+    duration,
+  }: FailureCounts & {
+    readonly goodAccounts: number
+    readonly times: number
+    readonly duration: Seconds
+  },
+): Verdict {
+  return {
+    ...header(ended),
+    port: null,
+    grade: 'path',
+    reason:
+      `${failures} failed registrations from ${sayNames(ports)} ports, though ${good} account${good === 1 ? ' is' : 's are'} ` +
+      'registered here: ports that are not registered are suspended, registered ones stay served',
+    evidence: { failures, accounts, ports, goodAccounts: good, times },
+    duration,
+  }
+}
+
+/** Suspends the address of a stranger where nonces are shared, which a lockout would block. */
+export function strangerVerdict(
+  ended: ExchangeEnded,
+  { failures, accounts, ports, duration }: FailureCounts & { readonly duration: Seconds },
+): Verdict {
+  return {
+    ...header(ended),
+    port: null,
+    grade: 'packet',
+    reason:
+      `${failures} failed registrations over ${sayNames(accounts)} accounts from ${sayNames(ports)} ports; not blocked, ` +
+      'since the softswitch gives everybody the same nonces and so nobody knows whose they were',
+    evidence: { failures, accounts, ports, goodAccounts: 0 },
+    duration,
+  }
+}
+
+function header({ time, source }: ExchangeEnded) {
+  return {
+    time,
+    name: 'retry-limit',
+    address: source.address,
+    action: 'suspend',
+    scope: 'register',
+  } as const
+}

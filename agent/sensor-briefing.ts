@@ -1,0 +1,84 @@
+import type { Prefix } from '../registrar/net/address.ts'
+import type { Clock } from '../registrar/net/time.ts'
+import type { Config } from './config/config.ts'
+import type { HostFacts } from './config/kernel-sizes.ts'
+import type { Decisions } from './decide/decisions.ts'
+import { sparedLists } from './decide/spared.ts'
+import { RETURNING_FOR } from './detect/flood.ts'
+import type { DetectionPolicy } from './detect/verdict.ts'
+import type { Journal } from './journal/journal.ts'
+import type { NonceSharing } from './observe/nonce-sharing.ts'
+import type { KnownSuccess, LaneSettings, SensorSettings } from './sensor/messages.ts'
+import { sensorTask } from './sensor-task.ts'
+
+export interface SensorBriefingOptions {
+  readonly config: () => Config
+  readonly host: HostFacts
+  readonly journal: Pick<Journal, 'knownSources' | 'returningEntries'>
+  readonly clock: Clock
+  readonly decisions: Pick<Decisions, 'allowedPrefixes'>
+  /** The sources that registered within the last days, as the lanes know them. */
+  readonly returning: () => readonly Prefix[]
+  /** The thresholds that hold now. */
+  readonly policy: () => DetectionPolicy
+  /** What is known of the softswitch's nonces. */
+  readonly nonces: () => readonly NonceSharing[]
+  /** Does what may fail without harm to anybody. */
+  readonly keep: (read: () => void) => void
+}
+
+/** What the sensor is told: everything at its start, and whom it need not count as unknown when that changes. */
+export class SensorBriefing {
+  readonly #o: SensorBriefingOptions
+  /** What it was told last of who is in which lane. */
+  #toldLanes: LaneSettings | undefined
+
+  constructor(options: SensorBriefingOptions) {
+    this.#o = options
+  }
+
+  /** For a sensor that starts. */
+  settings(): SensorSettings {
+    const { config, host, policy, nonces } = this.#o
+    return {
+      ...sensorTask(config(), host),
+      policy: policy(),
+      known: this.#knownSources(),
+      lanes: this.#lanes(),
+      nonces: nonces(),
+    }
+  }
+
+  /** The lanes of now, where they are others than those told last; those then count as told. */
+  changedLanes(): LaneSettings | undefined {
+    const lanes = this.#lanes()
+    if (JSON.stringify(lanes) === JSON.stringify(this.#toldLanes)) return undefined
+    this.#toldLanes = lanes
+    return lanes
+  }
+
+  /** Lanes are written to the journal sooner than successes are, and know who registered a moment ago. */
+  #knownSources(): readonly KnownSuccess[] {
+    const { clock, journal, keep, returning } = this.#o
+    const now = clock()
+    let known: readonly KnownSuccess[] = []
+    keep(() => {
+      const since = now - RETURNING_FOR
+      const accounts = new Map(journal.returningEntries(since).map((entry) => [entry.source, entry.accounts]))
+      known = journal
+        .knownSources(since)
+        .map((success) => ({ ...success, accounts: accounts.get(success.source) ?? 1 }))
+    })
+    const listed = new Set(known.map(({ source }) => source))
+    const others = returning().filter((source) => !listed.has(source))
+    return [...known, ...others.map((source) => ({ source, at: now, until: 0 }))]
+  }
+
+  #lanes(): LaneSettings {
+    const config = this.#o.config()
+    return {
+      unknownPerSecond: config.limits.register.perSecond,
+      trusted: [...this.#o.decisions.allowedPrefixes(), ...sparedLists(config).gateways],
+    }
+  }
+}
