@@ -25,8 +25,8 @@ export default defineConfig({
           include: ['test/netns/**/*.test.ts', 'test/interop/**/*.test.ts'],
           testTimeout: 90_000,
           hookTimeout: 90_000,
-          // Most of them wait for programs, each in namespaces of its own: six at a time keep two cores busy.
-          maxWorkers: 6,
+          // Most of them wait for programs, each in namespaces of its own: five at a time keep two cores busy.
+          maxWorkers: 5,
           // Tests of one file that run beside each other: no more, since each starts programs of its own.
           maxConcurrency: 2,
         },

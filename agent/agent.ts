@@ -54,7 +54,7 @@ export interface AgentOptions {
   readonly clock: Clock
 }
 
-/** The composition root: builds the parts of the daemon and carries verdicts to decisions and decisions to the kernel. */
+/** The composition root: builds the parts of the daemon, and carries what one says to those whom it concerns. */
 export class Agent {
   readonly plane: ControlPlane
   readonly #o: AgentOptions

@@ -21,17 +21,9 @@ export function laneOf(facts: {
 }): Pick<SourceStory, 'lane' | 'laneReason'> {
   const { address, allowed, standing, desired, knowledge, now } = facts
   if (allowed) return { lane: 'allowed', laneReason: 'It is on the allowlist.' }
-  const block = standing.find(({ kind }) => kind === 'block')
-  if (block) {
-    return {
-      lane: 'blocked',
-      laneReason: `${showTarget(block)} is blocked (${block.scope}): ${block.reason}`,
-    }
-  }
-  const suspension = standing[0]
-  if (suspension) {
-    return { lane: 'suspended', laneReason: `${showTarget(suspension)} is suspended: ${suspension.reason}` }
-  }
+  const ofAll = standing.filter(({ target }) => target.kind === 'prefix')
+  const punished = ofAll.find(({ kind }) => kind === 'block') ?? ofAll[0]
+  if (punished) return laneOfPunished(punished)
   const gateway = desired.gateways.find(({ prefixes }) =>
     prefixes.some((prefix) => prefixContains(prefix, address)),
   )
@@ -42,7 +34,24 @@ export function laneOf(facts: {
       laneReason: `It is of the gateway ${gateway.name}: ${perSecond} calls a second, ${burst} at once.`,
     }
   }
-  return laneOfMembers(membersOf(desired, address, now)) ?? withoutLane(knowledge, now)
+  const served = laneOfMembers(membersOf(desired, address, now))
+  const ofPort = standing[0]
+  // One port that is punished among others that are registered: they are what the address is.
+  if (ofPort && served?.lane === 'proven') {
+    const more = standing.length > 1 ? ` (and ${standing.length - 1} more)` : ''
+    return { lane: 'proven', laneReason: `${served.laneReason} But ${sayPunished(ofPort)}${more}` }
+  }
+  if (ofPort) return laneOfPunished(ofPort)
+  return served ?? withoutLane(knowledge, now)
+}
+
+function laneOfPunished(decision: Decision): Pick<SourceStory, 'lane' | 'laneReason'> {
+  return { lane: decision.kind === 'block' ? 'blocked' : 'suspended', laneReason: sayPunished(decision) }
+}
+
+function sayPunished(decision: Decision): string {
+  const { kind, scope, reason } = decision
+  return `${showTarget(decision)} is ${kind === 'block' ? `blocked (${scope})` : 'suspended'}: ${reason}`
 }
 
 function laneOfMembers(members: readonly Member[]): Pick<SourceStory, 'lane' | 'laneReason'> | undefined {

@@ -1,8 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BindingView } from '../../dashboard/api/accounts.ts'
 import type { SourceStory } from '../../dashboard/api/source-story.ts'
 import { canRun } from '../requirements.ts'
+import { startBaresip } from '../stage/baresip.ts'
 import { startKamailio } from '../stage/kamailio.ts'
 import { startPhones } from '../stage/phones.ts'
 import { Ringfence } from '../stage/ringfence.ts'
@@ -37,17 +37,8 @@ describe.runIf(canRun({ programs: ['ip', 'iptables', 'ipset', 'kamailio', 'bares
     const storyOf = (address: string) => ringfence.ask<SourceStory>('explain', address)
 
     it('a phone that answers is online, and one that does not is not', async () => {
-      const home = stage.path('baresip')
-      mkdirSync(home)
-      const modules = ['account', 'menu'].map((name) => `module_app ${name}.so`).join('\n')
       // From the port that SIP is read on, as many phones: only the way it goes tells its answers from the softswitch's.
-      writeFileSync(
-        `${home}/config`,
-        `sip_listen ${PHONE}:5060\nmodule_path /usr/lib/baresip/modules\n${modules}\n`,
-      )
-      writeFileSync(`${home}/accounts`, `<sip:1001@${SERVER}>;auth_pass=pw1001;regint=60\n`)
-      writeFileSync(`${home}/contacts`, '')
-      stage.start(phone, 'baresip', ['-f', home])
+      startBaresip(stage, phone, { server: SERVER, user: '1001', password: 'pw1001', port: 5_060 })
       // It registers and is gone, as a phone that was unplugged.
       const gone = startPhones(stage, mute, SERVER, { users: [1002], registrations: 1, perSecond: 1 })
       expect(await gone.ended).toBe(0)

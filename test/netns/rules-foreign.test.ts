@@ -11,99 +11,121 @@ const NOTICED_WITHIN = 5_000
 /** What reading and repairing may take on a busy machine. */
 const SLACK = 3_000
 
+const STATE = desired({
+  blocks: [block('192.0.2.1'), block('2001:db8::/64'), denied('192.0.2.2')],
+  allow: [prefix('198.51.100.0/24')],
+  gateways: [gateway('carrier', ['203.0.113.0/24'])],
+})
+
+/** A namespace of its own whose kernel holds the state, and what looks after it. */
+async function openHands(iptables: (typeof BACKENDS)[number]) {
+  const namespace = await new Namespace('hands').create()
+  const kernel = new IptablesKernel({ iptables, netns: namespace.name })
+  const engine = new RulesEngine({ kernel, clock: Date.now })
+  engine.setDesired(STATE)
+  await engine.settled()
+  expect(engine.status()).toMatchObject({ state: 'applied', lastError: null })
+  const program = (family: 4 | 6) => (family === 4 ? iptables : iptables.replace('iptables', 'ip6tables'))
+  return {
+    namespace,
+    engine,
+    program,
+    raw: async (family: 4 | 6) =>
+      (await namespace.run(`${program(family)}-save`, '-t', 'raw'))
+        .split('\n')
+        .filter((line) => line.startsWith('-A ')),
+    elementsOf: async (set: string) =>
+      [...(await namespace.run('ipset', 'save', set)).matchAll(/^add \S+ (\S+)/gm)].map((found) => found[1]),
+    close: async () => {
+      await engine.close()
+      await namespace.remove()
+    },
+  }
+}
+
+// Each of these waits for the engine's next look, so some run beside each other.
+describe.each(BACKENDS)('foreign hands that nobody announces, by %s', (iptables) => {
+  test.concurrent.each<
+    [string, (run: Namespace['run'], tables: (family: 4 | 6) => string) => Promise<unknown>, RegExp]
+  >([
+    [
+      'a flushed table',
+      async (run, tables) => {
+        await run(tables(4), '-t', 'raw', '-F')
+        await run(tables(4), '-t', 'raw', '-X')
+      },
+      /^IPv4: the chain RINGFENCE was gone$/,
+    ],
+    [
+      'a deleted jump from PREROUTING',
+      (run, tables) => run(tables(6), '-t', 'raw', '-D', 'PREROUTING', '-j', 'RINGFENCE'),
+      /^IPv6: the jump from PREROUTING was gone$/,
+    ],
+    [
+      'a deleted jump from OUTPUT',
+      (run, tables) => run(tables(4), '-t', 'raw', '-D', 'OUTPUT', '-j', 'RINGFENCE-OUT'),
+      /^IPv4: the jump from OUTPUT was gone$/,
+    ],
+    [
+      'a deleted set',
+      async (run, tables) => {
+        await run(tables(4), '-t', 'raw', '-F')
+        // With nf_tables rules let go of their sets a moment later.
+        await eventually(() => run('ipset', 'destroy', 'rf-sip4').then(() => true))
+      },
+      /^the set rf-sip4 was gone; IPv4: .* were other ones$/,
+    ],
+    [
+      'a flushed set',
+      (run) => run('ipset', 'flush', 'rf-deny4'),
+      /^elements of the set rf-deny4 were gone: 1$/,
+    ],
+    [
+      'a foreign rule in a chain of ours',
+      (run, tables) => run(tables(4), '-t', 'raw', '-I', 'RINGFENCE-UDP', '-j', 'RETURN'),
+      /^IPv4: the rules of the chain RINGFENCE-UDP were other ones$/,
+    ],
+    [
+      'a rule that decides before our jump',
+      (run, tables) => run(tables(4), '-t', 'raw', '-I', 'PREROUTING', '-i', 'eth7', '-j', 'ACCEPT'),
+      /^IPv4: a rule that decides stood before the jump from PREROUTING: -A PREROUTING -i eth7 -j ACCEPT$/,
+    ],
+  ])('%s is noticed within 5 s, repaired, counted and said', async (_name, change, found) => {
+    const { namespace, engine, program, raw, elementsOf, close } = await openHands(iptables)
+    try {
+      await change((...words) => namespace.run(...words), program)
+      const at = Date.now()
+      await eventually(() => engine.status().repairs.count === 1, NOTICED_WITHIN + SLACK)
+      expect(engine.status().repairs.lastAt! - at).toBeLessThan(NOTICED_WITHIN + SLACK)
+      expect(engine.status().repairs.last).toMatch(found)
+      await eventually(() => engine.status().state === 'applied')
+      for (const family of [4, 6] as const) {
+        const rules = await raw(family)
+        expect(rules[0]).toBe('-A PREROUTING -j RINGFENCE')
+        expect(rules.filter((rule) => / -j RINGFENCE(-OUT)?$/.test(rule))).toHaveLength(2)
+      }
+      expect(await elementsOf('rf-sip4')).toEqual(['192.0.2.1'])
+      expect(await elementsOf('rf-deny4')).toEqual(['192.0.2.2'])
+      expect(await elementsOf('rf-gw4')).toEqual(['203.0.113.0/24'])
+      expect(await engine.check()).toEqual([])
+      expect(engine.status().repairs.count).toBe(1)
+    } finally {
+      await close()
+    }
+  })
+})
+
 describe.each(BACKENDS)('foreign hands, by %s', (iptables) => {
   let namespace: Namespace
   let engine: RulesEngine
-  const state = desired({
-    blocks: [block('192.0.2.1'), block('2001:db8::/64'), denied('192.0.2.2')],
-    allow: [prefix('198.51.100.0/24')],
-    gateways: [gateway('carrier', ['203.0.113.0/24'])],
-  })
+  let program: (family: 4 | 6) => string
+  let raw: (family: 4 | 6) => Promise<string[]>
+  let close: () => Promise<void>
 
   beforeEach(async () => {
-    namespace = await new Namespace('hands').create()
-    const kernel = new IptablesKernel({ iptables, netns: namespace.name })
-    engine = new RulesEngine({ kernel, clock: Date.now })
-    engine.setDesired(state)
-    await engine.settled()
-    expect(engine.status()).toMatchObject({ state: 'applied', lastError: null })
+    ;({ namespace, engine, program, raw, close } = await openHands(iptables))
   })
-  afterEach(async () => {
-    await engine.close()
-    await namespace.remove()
-  })
-
-  const program = (family: 4 | 6) => (family === 4 ? iptables : iptables.replace('iptables', 'ip6tables'))
-  const raw = async (family: 4 | 6) =>
-    (await namespace.run(`${program(family)}-save`, '-t', 'raw'))
-      .split('\n')
-      .filter((line) => line.startsWith('-A '))
-  const elementsOf = async (set: string) =>
-    [...(await namespace.run('ipset', 'save', set)).matchAll(/^add \S+ (\S+)/gm)].map((found) => found[1])
-
-  test.each<[string, (run: Namespace['run'], tables: (family: 4 | 6) => string) => Promise<unknown>, RegExp]>(
-    [
-      [
-        'a flushed table',
-        async (run, tables) => {
-          await run(tables(4), '-t', 'raw', '-F')
-          await run(tables(4), '-t', 'raw', '-X')
-        },
-        /^IPv4: the chain RINGFENCE was gone$/,
-      ],
-      [
-        'a deleted jump from PREROUTING',
-        (run, tables) => run(tables(6), '-t', 'raw', '-D', 'PREROUTING', '-j', 'RINGFENCE'),
-        /^IPv6: the jump from PREROUTING was gone$/,
-      ],
-      [
-        'a deleted jump from OUTPUT',
-        (run, tables) => run(tables(4), '-t', 'raw', '-D', 'OUTPUT', '-j', 'RINGFENCE-OUT'),
-        /^IPv4: the jump from OUTPUT was gone$/,
-      ],
-      [
-        'a deleted set',
-        async (run, tables) => {
-          await run(tables(4), '-t', 'raw', '-F')
-          // With nf_tables rules let go of their sets a moment later.
-          await eventually(() => run('ipset', 'destroy', 'rf-sip4').then(() => true))
-        },
-        /^the set rf-sip4 was gone; IPv4: .* were other ones$/,
-      ],
-      [
-        'a flushed set',
-        (run) => run('ipset', 'flush', 'rf-deny4'),
-        /^elements of the set rf-deny4 were gone: 1$/,
-      ],
-      [
-        'a foreign rule in a chain of ours',
-        (run, tables) => run(tables(4), '-t', 'raw', '-I', 'RINGFENCE-UDP', '-j', 'RETURN'),
-        /^IPv4: the rules of the chain RINGFENCE-UDP were other ones$/,
-      ],
-      [
-        'a rule that decides before our jump',
-        (run, tables) => run(tables(4), '-t', 'raw', '-I', 'PREROUTING', '-i', 'eth7', '-j', 'ACCEPT'),
-        /^IPv4: a rule that decides stood before the jump from PREROUTING: -A PREROUTING -i eth7 -j ACCEPT$/,
-      ],
-    ],
-  )('%s is noticed within 5 s, repaired, counted and said', async (_name, change, found) => {
-    await change((...words) => namespace.run(...words), program)
-    const at = Date.now()
-    await eventually(() => engine.status().repairs.count === 1, NOTICED_WITHIN + SLACK)
-    expect(engine.status().repairs.lastAt! - at).toBeLessThan(NOTICED_WITHIN + SLACK)
-    expect(engine.status().repairs.last).toMatch(found)
-    await eventually(() => engine.status().state === 'applied')
-    for (const family of [4, 6] as const) {
-      const rules = await raw(family)
-      expect(rules[0]).toBe('-A PREROUTING -j RINGFENCE')
-      expect(rules.filter((rule) => / -j RINGFENCE(-OUT)?$/.test(rule))).toHaveLength(2)
-    }
-    expect(await elementsOf('rf-sip4')).toEqual(['192.0.2.1'])
-    expect(await elementsOf('rf-deny4')).toEqual(['192.0.2.2'])
-    expect(await elementsOf('rf-gw4')).toEqual(['203.0.113.0/24'])
-    expect(await engine.check()).toEqual([])
-    expect(engine.status().repairs.count).toBe(1)
-  })
+  afterEach(() => close())
 
   test('a rule without a target is overtaken once, and goes on counting behind ours', async () => {
     await namespace.run(iptables, '-t', 'raw', '-I', 'PREROUTING', '-p', 'udp', '-m', 'udp', '--dport', '53')

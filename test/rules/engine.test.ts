@@ -138,7 +138,8 @@ describe('what is desired', () => {
     await Promise.resolve()
     engine.setDesired(desired({ blocks: [...many, block('192.0.2.1')] }))
     await engine.settled()
-    const written = kernel.lines.slice(before)
+    // Each bulk begins with a line that makes the set where it is not there.
+    const written = kernel.lines.slice(before).filter((line) => !line.startsWith('create rf-sip4 '))
     expect(written).toHaveLength(12_001)
     expect(written.indexOf('add rf-sip4 192.0.2.1 timeout 0 -exist')).toBeLessThanOrEqual(5_000)
   })

@@ -275,6 +275,7 @@ describe('a table', () => {
         userAgent: 'evil\u009b31m',
         registeredAt: NOW,
         secondsLeft: 3_599,
+        online: 'online',
       },
     ])
     expect((await run(place, ['account', 'list'])).out).toBe(
@@ -282,8 +283,8 @@ describe('a table', () => {
     )
     expect((await run(place, ['bindings'])).out).toBe(
       [
-        'ACCOUNT  CONTACT                  SOURCE          VIA  SINCE                   LEFT  USER AGENT',
-        '1001     sip:1001@192.0.2.7:5062  192.0.2.7:5062  udp  2026-01-02 03:04:05  59m 59s  evil\\u009b31m',
+        'ACCOUNT  CONTACT                  SOURCE          VIA  SINCE                   LEFT  ONLINE  USER AGENT',
+        '1001     sip:1001@192.0.2.7:5062  192.0.2.7:5062  udp  2026-01-02 03:04:05  59m 59s  yes     evil\\u009b31m',
         '',
       ].join('\n'),
     )

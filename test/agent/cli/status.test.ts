@@ -472,7 +472,7 @@ Past decisions:
     expect(await run(place, ['explain', '203.0.113.7'])).toEqual({
       code: 4,
       out: '',
-      err: 'ringfence: 203.0.113.7 was never seen, blocked or allowed\n',
+      err: 'ringfence: 203.0.113.7 was never seen to register, blocked or allowed\n',
     })
   })
 })

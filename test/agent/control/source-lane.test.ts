@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest'
 import { laneOf } from '../../../agent/control/source-lane.ts'
+import type { Decision } from '../../../agent/journal/entries.ts'
 import type { SourceKnowledge } from '../../../agent/sensor/messages.ts'
+import { parsePrefix } from '../../../registrar/net/address.ts'
 import type { DesiredState } from '../../../rules/desired-state.ts'
 import {
   address,
@@ -90,4 +92,42 @@ it.each<{
   const knowledge = known ? { ...KNOWLEDGE, ...known } : null
   const facts = { address: address(of), allowed, standing: [], desired: desired(state), knowledge, now: NOW }
   expect(laneOf(facts)).toEqual({ lane, laneReason: reason })
+})
+
+it('one suspended port does not hide the registered ones beside it', () => {
+  const suspended = (of: string): Decision => ({
+    id: 1,
+    kind: 'suspend',
+    target:
+      of === 'all'
+        ? { kind: 'prefix', prefix: parsePrefix('198.51.100.7/32')! }
+        : { kind: 'source', address: address(PHONE), port: Number(of) },
+    scope: 'register',
+    since: NOW,
+    until: LATER,
+    by: 'retry-limit',
+    who: null,
+    grade: 'path',
+    reason: 'six failures',
+    evidence: {},
+    endedAt: null,
+    endedBy: null,
+  })
+  const lane = (standing: Decision[], state: Partial<DesiredState>) =>
+    laneOf({
+      address: address(PHONE),
+      allowed: false,
+      standing,
+      desired: desired(state),
+      knowledge: null,
+      now: NOW,
+    })
+  const registered = { members: [[proven(PHONE, 5060, LATER)]] }
+  expect(lane([suspended('5090')], registered)).toEqual({
+    lane: 'proven',
+    laneReason:
+      'It is registered from port 5060, which the kernel serves apart. But 198.51.100.7:5090 is suspended: six failures',
+  })
+  expect(lane([suspended('5090')], {}).lane).toBe('suspended')
+  expect(lane([suspended('5090'), suspended('all')], registered).lane).toBe('suspended')
 })
