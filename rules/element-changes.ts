@@ -6,14 +6,19 @@ import { type ElementKey, isStanding, type Until } from './elements.ts'
 import { NEARLY } from './full.ts'
 import type { Kernel, ObservedState, RefusedLine } from './kernel.ts'
 import { purposeOf, type SetDefinition, type SetPurpose, WRITTEN_SETS } from './names.ts'
+import { renderCreate } from './plan.ts'
 import { heldAfterAdding, planElement, READ_TOLERANCE, readHeld } from './plan-elements.ts'
 import type { SetReplacement } from './set-replacement.ts'
 import { WantedElements } from './wanted-elements.ts'
 
 /** Elements written in one step. Between two steps newer changes may go first. */
 const SLICE = 5_000
+/** The same of what the chains wait for: until then nothing newer would count either, and each step is a spawn. */
+const STANDING_SLICE = 50_000
 /** A change of so few elements goes before a bulk that is on its way. */
 const FEW = 100
+/** So many lines are worth being given as a bulk. */
+const MANY = 2_000
 /** From so many changes in one set on it is built aside and swapped in. */
 const BULK = 20_000
 /** So long a set may seem to hold what has just ended. */
@@ -37,6 +42,8 @@ export class ElementChanges {
   readonly #waiting = new Set<ElementKey>()
   readonly #refused = new Map<ElementKey, RefusedLine>()
   /** How many lines are with the kernel at this moment. */
+  /** Of the sets that were there when the kernel was read. */
+  readonly #definitions = new Map<string, SetDefinition>()
   #writing = 0
   /** Members of lanes that found no room, and the sets that have none. */
   readonly #leftOut = new Set<ElementKey>()
@@ -103,8 +110,11 @@ export class ElementChanges {
     const now = this.#clock()
     this.forget()
     this.held.clear()
-    for (const { name, purpose } of sets) {
+    this.#definitions.clear()
+    for (const definition of sets) {
+      const { name, purpose } = definition
       if (isAbsent(name) || !IS_WRITTEN.has(purpose)) continue
+      this.#definitions.set(name, definition)
       const held = readHeld(name, observed.sets.get(name), now)
       this.held.replace(name, held)
       let common = 0
@@ -163,15 +173,19 @@ export class ElementChanges {
     replacement: SetReplacement | undefined,
   ): Promise<boolean> {
     const queue = which === 'urgent' ? this.#urgent : this.#pending
-    const keys = this.#take(queue, which === 'standing' ? isStanding : () => true)
+    const keys =
+      which === 'standing'
+        ? this.#take(queue, { isRight: isStanding, most: STANDING_SLICE })
+        : this.#take(queue, { isRight: () => true, most: SLICE })
     if (keys.length === 0) return false
     const lines = this.#linesFor(keys, which)
     if (lines.size === 0) return true
     for (const { key } of lines.values()) this.#writtenMeanwhile?.add(key)
     const now = this.#clock()
-    const refused = await this.#give([...lines.keys()])
+    const refused = await this.#give([...this.#createsFor(lines), ...lines.keys()])
     for (const line of refused) {
-      const { key } = lines.get(line.line)!
+      const { key } = lines.get(line.line) ?? {}
+      if (key === undefined) continue
       lines.delete(line.line)
       if (!this.#urgent.has(key) && !this.#pending.has(key)) this.#refuse(key, line)
     }
@@ -251,20 +265,33 @@ export class ElementChanges {
     this.#pending.add(key)
   }
 
-  #take(queue: Set<ElementKey>, isRight: (key: ElementKey) => boolean): readonly ElementKey[] {
+  #take(
+    queue: Set<ElementKey>,
+    { isRight, most }: { readonly isRight: (key: ElementKey) => boolean; readonly most: number },
+  ): readonly ElementKey[] {
     const some: ElementKey[] = []
     for (const key of queue) {
       if (!isRight(key)) continue
       queue.delete(key)
       if (this.wanted.get(key) === undefined && this.#isNeeded(key)) this.#waiting.add(key)
       else some.push(key)
-      if (some.length === SLICE) break
+      if (some.length === most) break
     }
     return some
   }
 
+  /** ipset asks the kernel about the set of each line, one by one, unless it made the set itself: twice the time. */
+  #createsFor(lines: ReadonlyMap<string, { readonly key: ElementKey }>): readonly string[] {
+    if (lines.size < MANY) return []
+    const names = new Set(Array.from(lines.values(), ({ key }) => setOf(key)))
+    return [...names].flatMap((name) => {
+      const definition = this.#definitions.get(name)
+      return definition ? [renderCreate(definition)] : []
+    })
+  }
+
   async #give(lines: readonly string[]): Promise<readonly RefusedLine[]> {
-    this.#writing = lines.length
+    this.#writing = lines.filter((line) => !line.startsWith('create ')).length
     try {
       return await this.#kernel.applySets(lines)
     } finally {

@@ -60,7 +60,7 @@ export class ImaginedTable {
   }
 }
 
-const TARGETS = new Set(['RETURN', 'DROP', 'ACCEPT', 'SET', 'NOTRACK', 'CT'])
+const TARGETS = new Set(['RETURN', 'DROP', 'ACCEPT', 'SET', 'NFLOG', 'NOTRACK', 'CT'])
 
 function runLine(chains: Chains, line: string): string | undefined {
   if (line.startsWith(':')) {

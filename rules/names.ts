@@ -137,7 +137,7 @@ export const COUNTED_SETS = [
 ] as const satisfies readonly SetPurpose[]
 
 /** Sets whose elements have no end, which the chains need to be right from the start. */
-export const STANDING_SETS = ['named', 'allow', 'dst', 'gw'] as const satisfies readonly SetPurpose[]
+export const STANDING_SETS = ['named', 'allow', 'dst', 'gw', 'log'] as const satisfies readonly SetPurpose[]
 
 export interface SetDefinition {
   readonly name: string
@@ -235,7 +235,8 @@ export function setName(purpose: SetPurpose, family: Family): string {
 
 /** The set's purpose; undefined where the name is not one of ours. */
 export function purposeOf(setOrKey: string): SetPurpose | undefined {
-  return PURPOSES.get(setOrKey.split(' ', 1)[0]!)
+  const space = setOrKey.indexOf(' ')
+  return PURPOSES.get(space < 0 ? setOrKey : setOrKey.slice(0, space))
 }
 
 /** While a set is built anew aside, it has this behind its name. */

@@ -3,7 +3,7 @@ import { RulesEngine } from '../../rules/engine.ts'
 import { IptablesKernel } from '../../rules/iptables-kernel.ts'
 import { desired, proven, traffic } from '../rules/desired.ts'
 import { eventually, Running } from '../stage/running.ts'
-import { register } from './lanes-texts.ts'
+import { REGISTER } from './lanes-texts.ts'
 import { RulesStage } from './rules-stage.ts'
 
 const GROUP = 5071
@@ -45,7 +45,7 @@ describe.each(['iptables-nft', 'iptables-legacy'] as const)('the log of the kern
       engine.setDesired(desired({ traffic: traffic({ logGroup: GROUP }), members }))
       await engine.settled()
       expect(engine.status()).toMatchObject({ state: 'applied', lastError: null })
-      const send = () => stage.passed({ from: source, texts: [register(source), register(source)] })
+      const send = () => stage.passed({ from: source, texts: [REGISTER, REGISTER] })
       expect(await send()).toBe(2)
       expect(await counts(family)).toEqual({ shortWay: 2, sampled: 0, passed: 0 })
       expect(await kernel.isLogRead(GROUP)).toBe(false)
