@@ -3,7 +3,14 @@ import type { Address } from '../../registrar/net/address.ts'
 import type { DetectionPolicy } from '../detect/verdict.ts'
 import { KeptChild } from '../kept-child.ts'
 import { Questions } from '../questions.ts'
-import type { FromSensor, LaneSettings, SensorSettings, SourceKnowledge, ToldBinding, ToSensor } from './messages.ts'
+import type {
+  FromSensor,
+  LaneSettings,
+  SensorSettings,
+  SourceKnowledge,
+  ToldBinding,
+  ToSensor,
+} from './messages.ts'
 
 export interface SensorProcessOptions {
   /** Read anew at every start. */

@@ -25,7 +25,11 @@ export function explainCommand(deps: CliDeps): Command {
     const answer = await session.ask({ method: 'GET', path: `sources/${encodeURIComponent(address)}` })
     const story = answer as SourceStory
     if (isUnheardOf(story)) {
-      throw new CliFailure(EXIT.notFound, 'not-found', `${address} was never seen to register, blocked or allowed`)
+      throw new CliFailure(
+        EXIT.notFound,
+        'not-found',
+        `${address} was never seen to register, blocked or allowed`,
+      )
     }
     session.show(story, storyInWords)
   })
