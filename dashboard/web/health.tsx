@@ -1,6 +1,7 @@
 import type { HealthSnapshot } from '../api/live.ts'
 import { Fact, Note, Part, Remark, type Tone } from './fact-list.tsx'
 import { showCount, showMoment, showRate } from './format.ts'
+import { SoftswitchPart, sayReading } from './softswitch-part.tsx'
 import { health } from './state.ts'
 
 const SENSOR_TONE: Readonly<Record<HealthSnapshot['sensor']['state'], Tone>> = {
@@ -66,7 +67,9 @@ export function Health() {
         <Fact name="sources">{showCount(sensor.sourcesTracked)}</Fact>
         <Fact name="on">{`${traffic.interfaces.join(', ')} ${ports.join(', ')}`}</Fact>
         <Note>{sensor.state === 'running' ? '' : sensor.detail}</Note>
+        <Note testid="reading">{sayReading(now)}</Note>
       </Part>
+      <SoftswitchPart now={now} />
       <Part name="Rules" tone={RULES_TONE[rules.state]} state={rules.state} testid="health-rules">
         <Fact name="backend">{rules.backend}</Fact>
         <Fact name="pending" testid="pending-changes" isBad={rules.pendingChanges > 0}>

@@ -267,6 +267,33 @@ describe('the rules and the lanes', () => {
     await keep(tab, 'contested-light')
   })
 
+  test('what is seen of the softswitch, and what is not, is said', async () => {
+    const since = Date.now()
+    plane.scene.sensor = {
+      ...plane.scene.sensor,
+      learntBindings: 1_204,
+      onlineCheck: { state: 'seen', online: 1_190, silent: 14, unasked: 0 },
+      lowerBounds: true,
+    }
+    plane.scene.sight = [
+      { port: 5060, transport: 'udp', state: 'sighted', since, detail: 'requests and answers are seen' },
+      { port: 5061, transport: 'tcp', state: 'blind', since, detail: 'the softswitch speaks TLS there' },
+    ]
+    const shared = 'it gives one nonce to several addresses; Kamailio gives each its own with nonce_count'
+    plane.scene.nonces = [
+      { server: '198.51.100.2:5060', state: 'shared', since, shared: 3, unique: 0, detail: shared },
+    ]
+    const tab = await openLoggedIn()
+    const softswitch = tab.locator('[data-testid=health-softswitch][data-state=blind]')
+    await softswitch.getByText('tcp 5061: the softswitch speaks TLS there').waitFor()
+    await softswitch.getByText(`198.51.100.2:5060: ${shared}`).waitFor()
+    expect(await textOf(tab, 'endpoints-online')).toBe('1,190')
+    expect(await textOf(tab, 'endpoints-silent')).toBe('14')
+    expect(await textOf(tab, 'reading')).toBe('Not all that came was seen: rates say so much or more.')
+    expect(await tab.evaluate(FAINT_TEXTS)).toEqual([])
+    await keep(tab, 'softswitch-light')
+  })
+
   test('a configuration on trial is shown with the time that is left, until it is kept', async () => {
     const tab = await openLoggedIn()
     expect(await tab.getByTestId('trial').count()).toBe(0)

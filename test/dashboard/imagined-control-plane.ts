@@ -25,6 +25,8 @@ export interface Scene {
   lanes: StatusSnapshot['lanes']
   weather: StatusSnapshot['weather']
   gateways: StatusSnapshot['gateways']
+  sight: StatusSnapshot['sight']
+  nonces: StatusSnapshot['nonces']
   trial: TrialView | null
   /** What is said with an order that nothing comes of. */
   notice: string | null
@@ -116,6 +118,16 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
       changes: [],
     },
     gateways: [],
+    sight: [
+      {
+        port: 5060,
+        transport: 'udp',
+        state: 'sighted',
+        since: startedAt,
+        detail: 'requests and answers are seen',
+      },
+    ],
+    nonces: [],
     trial: null,
     notice: null,
   }
@@ -227,8 +239,8 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
         rules: isOff ? { ...scene.rules, state: 'off' } : scene.rules,
         logs: [],
         strict: scene.strict,
-        sight: [],
-        nonces: [],
+        sight: scene.sight,
+        nonces: scene.nonces,
         lanes: scene.lanes,
         weather: scene.weather,
         gateways: scene.gateways,
