@@ -98,9 +98,9 @@ export class Agent {
       configured: sparedLists(config),
       ownAddresses: localAddresses(),
       capacity: mostDecisions(config, this.#hostFacts),
-      onChange: (when) => {
-        this.#feed.desire(when)
-        if (when === 'now') this.#tellSensor()
+      onChange: (what) => {
+        this.#feed.desire(what === 'verdict' ? 'soon' : 'now')
+        if (what === 'lists') this.#tellSensor()
       },
     })
     this.#feed = new KernelFeed({

@@ -5,6 +5,7 @@ import type { Clock, Milliseconds } from '../registrar/net/time.ts'
 import { DesiredStateError } from '../rules/check-desired-state.ts'
 import type { DesiredState } from '../rules/desired-state.ts'
 import { RulesEngine } from '../rules/engine.ts'
+import { itemsOf } from '../rules/find-difference.ts'
 import { IptablesKernel } from '../rules/iptables-kernel.ts'
 import { probeNflog } from '../rules/probe-nflog.ts'
 import type { Config } from './config/config.ts'
@@ -12,8 +13,9 @@ import { type HostFacts, readHostFacts } from './config/kernel-sizes.ts'
 import { ConfigRefused } from './config/problem.ts'
 import { loadConfig } from './config/read-config.ts'
 import { failureSentence } from './control/notice.ts'
-import { Decisions } from './decide/decisions.ts'
-import { KernelFeed, mostDecisions } from './decide/kernel-feed.ts'
+import { Allowlist } from './decide/allowlist.ts'
+import { KernelFeed } from './decide/kernel-feed.ts'
+import { KernelItems } from './decide/kernel-items.ts'
 import { type Journal, JournalError } from './journal/journal.ts'
 import { openJournal } from './journal/open-journal.ts'
 
@@ -111,21 +113,21 @@ function handOn({
   readonly clock: Clock
   readonly engine: RulesEngine
 }): DesiredState {
-  const decisions = new Decisions({
-    journal,
-    clock,
-    // No verdict is made here, so nobody has to be spared from one.
-    configured: { allow: config.allow, protect: [], gateways: [] },
-    ownAddresses: () => [],
-    capacity: mostDecisions(config, host),
-    onChange: () => {},
-  })
+  const items = new KernelItems()
+  for (const target of journal.standingTargets(clock())) items.put(target)
+  // No verdict is made here, so nobody has to be spared from one.
+  const configured = { allow: config.allow, protect: [], gateways: [] }
+  const allowlist = new Allowlist({ journal, configured, ownAddresses: () => [] })
   const feed = new KernelFeed({
     config: () => config,
     host,
     journal,
     clock,
-    decisions,
+    decisions: {
+      allowedPrefixes: (prefixes) => allowlist.prefixes(prefixes),
+      blocks: () => items.blocks(),
+      suspensions: () => items.suspensions(),
+    },
     hand: (state) => engine.setDesired(state),
     onAttack: () => {},
     keep: (write) => write(),
@@ -156,8 +158,8 @@ async function applied(engine: RulesEngine, clock: Clock): Promise<void> {
 function sayRestored({ blocks, suspensions, members }: DesiredState): string {
   const proven = members.flat().filter(({ lane }) => lane === 'proven').length
   const counted = [
-    counting(blocks.length, 'block'),
-    counting(suspensions.length, 'suspension'),
+    counting(itemsOf(blocks).length, 'block'),
+    counting(itemsOf(suspensions).length, 'suspension'),
     counting(proven, 'proven port'),
   ]
   return `the rules are in the kernel, with ${counted[0]}, ${counted[1]} and ${counted[2]}`

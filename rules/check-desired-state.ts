@@ -1,6 +1,6 @@
 import { familyOf, type Prefix } from '../registrar/net/address.ts'
-import type { DesiredState, Gateway, Limit, Limits, Member, TableSizes } from './desired-state.ts'
-import { findDifference } from './find-difference.ts'
+import type { DesiredState, Gateway, InParts, Limit, Limits, Member, TableSizes } from './desired-state.ts'
+import { findDifferenceInParts } from './find-difference.ts'
 import { MOST_BUCKETS } from './limit-tables.ts'
 
 /** A desired state that must not reach the kernel. `refusals` are sentences for a person. */
@@ -50,8 +50,8 @@ export function refusalOfBlock(target: Prefix): string | undefined {
   return `${target} cannot be blocked: it is ${everybodyOf(target)}. Block a longer prefix, for example ${example}.`
 }
 
-function added<T extends object>(checked: readonly T[] | undefined, list: readonly T[]): readonly T[] {
-  return findDifference(checked ?? [], list, (a, b) => a === b).added
+function added<T extends object>(checked: InParts<T> | undefined, list: InParts<T>): readonly T[] {
+  return findDifferenceInParts(checked ?? [], list, (a, b) => a === b).added
 }
 
 function checkTraffic(traffic: DesiredState['traffic'], refusals: string[]): void {
@@ -81,6 +81,8 @@ function checkLimits(limits: Limits, refusals: string[]): void {
   for (const key of ['proven', 'answered', 'returning', 'ignoring', 'sip', 'ceiling', 'rest'] as const) {
     checkLimit(`limits.${key}`, limits[key], refusals)
   }
+  checkLimit('limits.sip.prefix', limits.sip.prefix, refusals)
+  checkLimit('limits.sip.total', limits.sip.total, refusals)
   checkLimit('limits.connections', connections.source, refusals)
   checkLimit('limits.connections.prefix', connections.prefix, refusals)
   if (most !== null) checkWhole('limits.connections.most', most, [1, 1_000_000], refusals)

@@ -72,9 +72,14 @@ export class Contest {
   /** A look at the kernel found nothing foreign. Gives whether that ended the contest. */
   sawNothing(): boolean {
     if (this.#nextAttemptAt === null || this.#clock() < this.#foundAt + this.#options.quiet) return false
+    this.startAnew()
+    return true
+  }
+
+  /** Whoever decides here wants it anew: the next repair is the first one. */
+  startAnew(): void {
     this.#nextAttemptAt = null
     this.#repairedAt = []
-    return true
   }
 
   /** Has the next attempt made at once. */

@@ -2,6 +2,7 @@ import { type Family, parsePrefix, prefixOf, splitPrefix } from '../registrar/ne
 import type { EpochMilliseconds } from '../registrar/net/time.ts'
 import type { DesiredState } from './desired-state.ts'
 import { type ElementKey, keyOfBlock, keyOfSuspension } from './elements.ts'
+import { itemsOf } from './find-difference.ts'
 import type { ObservedElement, ObservedState } from './kernel.ts'
 import { setName } from './names.ts'
 import type { KernelCounters } from './status.ts'
@@ -23,11 +24,11 @@ export function readCounters(
     remaining: timeout === 0 ? null : timeout,
   })
   return {
-    blocks: desired.blocks.flatMap((block) => {
+    blocks: itemsOf(desired.blocks).flatMap((block) => {
       const element = isOver(block.until) ? undefined : find(keyOfBlock(block))
       return element ? [{ block, ...counted(element) }] : []
     }),
-    suspensions: desired.suspensions.flatMap((suspension) => {
+    suspensions: itemsOf(desired.suspensions).flatMap((suspension) => {
       const element = isOver(suspension.until) ? undefined : find(keyOfSuspension(suspension))
       return element ? [{ suspension, ...counted(element) }] : []
     }),

@@ -46,8 +46,12 @@ export interface Limits {
   readonly returning: Limit
   /** REGISTERs of one source that never answers a challenge. */
   readonly ignoring: Limit
-  /** Other SIP of one unknown source. While `enforced` is false the kernel only lists who would be limited. */
-  readonly sip: Limit & { readonly enforced: boolean }
+  /**
+   * Other SIP of one unknown source, of the unknown sources of one prefix, and of all of them: requests that open
+   * something, and apart from them five times as many requests inside calls. While `enforced` is false the kernel only
+   * lists which sources would be limited.
+   */
+  readonly sip: Limit & { readonly prefix: Limit; readonly total: Limit; readonly enforced: boolean }
   /**
    * The high limit of what is trusted but can be forged: an allowed prefix, a gateway's requests other than INVITE and
    * REGISTER, an asked peer, the calls of a proven address and port.
@@ -114,6 +118,12 @@ export interface TableSizes {
   readonly seen: number
 }
 
+/**
+ * A list whose items may stand in parts: a part that did not change has to be the same array, so that one change among a
+ * hundred thousand costs a look at its part. In what order they stand means nothing.
+ */
+export type InParts<T> = readonly (T | readonly T[])[]
+
 /** All that the kernel should hold. A plain value: two equal ones mean the same rules and sets. */
 export interface DesiredState {
   readonly traffic: ProtectedTraffic
@@ -128,8 +138,8 @@ export interface DesiredState {
   readonly isLogRead?: boolean
   readonly allow: readonly Prefix[]
   readonly gateways: readonly Gateway[]
-  readonly blocks: readonly Block[]
-  readonly suspensions: readonly Suspension[]
+  readonly blocks: InParts<Block>
+  readonly suspensions: InParts<Suspension>
   /**
    * The lanes, in parts: a part that did not change has to be the same array, so that one change among a hundred
    * thousand members costs a look at its part.

@@ -11,6 +11,8 @@ const CAUSES: Readonly<Partial<Record<ChainName, DropCause>>> = {
   'RINGFENCE-CPS': 'gateways',
   'RINGFENCE-KNOWN': 'ceiling',
   'RINGFENCE-PEER': 'ceiling',
+  'RINGFENCE-OPENING': 'sipLimit',
+  'RINGFENCE-CALLS': 'sipLimit',
   'RINGFENCE-OVER': 'sipLimit',
   'RINGFENCE-KEEPALIVE': 'rest',
   'RINGFENCE-REST': 'rest',

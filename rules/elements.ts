@@ -17,6 +17,7 @@ import {
   returningTier,
   type Suspension,
 } from './desired-state.ts'
+import { itemsOf } from './find-difference.ts'
 import { purposeOf, type SetPurpose, STANDING_SETS, setName } from './names.ts'
 
 /** A set and an element as `ipset` writes them: `rf-sip4 198.51.100.0/24`. What sets are compared by. */
@@ -113,14 +114,15 @@ export function listElements(state: DesiredState): Map<ElementKey, Until> {
   const { destinations } = state.traffic
   for (const prefix of state.allow) standing(namedByAllowed(prefix))
   for (const gateway of state.gateways) standing(namedByGateway(gateway))
-  for (const block of state.blocks) standing(namedByBlock(block))
+  const blocks = itemsOf(state.blocks)
+  for (const block of blocks) standing(namedByBlock(block))
   for (const prefix of state.allow) standing(keysOfAllowed(prefix))
   for (const prefix of destinations === 'local' ? [] : destinations) standing(keysOfDestination(prefix))
   for (const gateway of state.gateways) standing(keysOfGateway(gateway))
   if (state.isLogRead === true) standing(LOG_KEYS)
   if (state.strictUntil !== null) for (const key of STRICT_KEYS) want(key, state.strictUntil)
-  for (const block of state.blocks) want(keyOfBlock(block), untilOf(block))
-  for (const suspension of state.suspensions) want(keyOfSuspension(suspension), untilOf(suspension))
+  for (const block of blocks) want(keyOfBlock(block), untilOf(block))
+  for (const suspension of itemsOf(state.suspensions)) want(keyOfSuspension(suspension), untilOf(suspension))
   for (const part of state.members) for (const member of part) want(keyOfMember(member), untilOf(member))
   return elements
 }

@@ -156,10 +156,11 @@ export class RulesEngine {
     return this.#removing
   }
 
-  /** Applies the remembered desired state again, also where another program keeps at it. */
+  /** Applies the remembered desired state again. An argument with another program is over: the next one begins anew. */
   on(): void {
     this.#isOff = false
-    this.#tryNow()
+    if (this.#contest.isOn) this.#reconciliation.forget()
+    this.#contest.startAnew()
     this.#wake()
   }
 

@@ -4,6 +4,8 @@ import type { SetDefinition, SetPurpose } from './names.ts'
 export const NEARLY = 0.95
 
 const KNOWN_ARE_SERVED = 'proven, returning, gateway and allowed ones are not touched'
+const PEERS_ARE_SERVED =
+  'those of proven, returning, gateway and allowed ones and of asked peers are not touched'
 
 /** What it means that a set takes nothing new, and which setting to raise. */
 const SETS: Readonly<Record<SetPurpose, { readonly means: string; readonly raise?: string }>> = {
@@ -49,8 +51,10 @@ const TABLES: Readonly<Record<string, string>> = {
   port: `under attack, REGISTERs of new unknown ports are dropped; ${KNOWN_ARE_SERVED}`,
   rport:
     'under attack, REGISTERs of new unproven ports of returning addresses are dropped; proven, gateway and allowed ones are not touched',
-  sip: 'requests of new unknown sources are dropped; those of proven, returning, gateway and allowed ones and of asked peers are not touched',
-  call: 'requests inside calls of new unknown sources are dropped; those of proven, returning, gateway and allowed ones and of asked peers are not touched',
+  sip: `requests of new unknown sources are dropped; ${PEERS_ARE_SERVED}`,
+  call: `requests inside calls of new unknown sources are dropped; ${PEERS_ARE_SERVED}`,
+  sipp: `requests of new unknown sources of a new prefix are dropped; ${PEERS_ARE_SERVED}`,
+  callp: `requests inside calls of new unknown sources of a new prefix are dropped; ${PEERS_ARE_SERVED}`,
   kpa: `keepalives of new unknown sources are dropped; ${KNOWN_ARE_SERVED}`,
   ask: 'responses of new peers are dropped; those of proven, gateway and allowed ones are not touched',
   con: 'new TCP connections of new unknown sources are refused; those of returning, gateway and allowed ones are not touched',

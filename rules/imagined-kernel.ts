@@ -47,6 +47,12 @@ export class ImaginedKernel implements Kernel {
     }
   }
 
+  async usersOfOurs(family: Family): Promise<readonly string[]> {
+    return this.#tables[family]
+      .usersOfOurs()
+      .map((rule) => `${family === 4 ? 'iptables' : 'ip6tables'} -t raw ${rule}`)
+  }
+
   /** Nothing passes its rules, so nobody reads of it. */
   async isLogRead(): Promise<boolean> {
     return false

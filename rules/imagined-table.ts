@@ -1,5 +1,6 @@
 import type { ObservedChains, RefusedLine } from './kernel.ts'
 import { isOwnChain } from './names.ts'
+import { namesOfOurs } from './parse-observed.ts'
 
 type Chains = Map<string, string[]>
 
@@ -28,6 +29,13 @@ export class ImaginedTable {
         OUTPUT: observed(this.#chains.get('OUTPUT') ?? []),
       },
     }
+  }
+
+  /** Rules of others that name something of ours. */
+  usersOfOurs(): readonly string[] {
+    return [...this.#chains]
+      .filter(([name]) => !isOwnChain(name))
+      .flatMap(([, rules]) => rules.filter((rule) => namesOfOurs(rule).length > 0))
   }
 
   mentionsSet(name: string): boolean {

@@ -10,7 +10,7 @@ import {
   type RefusedLine,
 } from './kernel.ts'
 import { type SetPurpose, setName } from './names.ts'
-import { parseChains, parseElements, parseSetHeaders } from './parse-observed.ts'
+import { parseChains, parseElements, parseSetHeaders, parseUsersOfOurs } from './parse-observed.ts'
 import { NO_CHAINS } from './plan-chains.ts'
 import { isIncompatible, NftTable } from './read-nft-table.ts'
 import { runProgram } from './run-program.ts'
@@ -94,6 +94,12 @@ export class IptablesKernel implements Kernel {
   async applyChains(family: Family, text: string): Promise<void> {
     // The legacy backend has one lock for all who write; another firewall's reload may hold it for a while.
     await this.#run(`${this.#programs[family]}-restore`, ['--noflush', '--wait', '10'], text)
+  }
+
+  async usersOfOurs(family: Family): Promise<readonly string[]> {
+    const name = this.#programs[family]
+    const users = parseUsersOfOurs(await this.#run(`${name}-save`, []))
+    return users.map(({ table, rule }) => `${name} -t ${table} ${rule}`)
   }
 
   async isLogRead(group: number): Promise<boolean> {

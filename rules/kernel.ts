@@ -67,6 +67,11 @@ export interface Kernel {
   applySets(commands: readonly string[]): Promise<readonly RefusedLine[]>
   /** Loads the payload of one `iptables-restore --noflush`: all of it, or nothing and a `KernelError`. */
   applyChains(family: Family, text: string): Promise<void>
+  /**
+   * Rules of others that name a chain or set of ours, in any table of the family, each as a command; what others made
+   * in another way than by iptables is not found. Throws `KernelError`.
+   */
+  usersOfOurs(family: Family): Promise<readonly string[]>
   /** Whether somebody reads this group of the kernel's log (NFLOG). Never throws: where nobody can tell, it is read. */
   isLogRead(group: number): Promise<boolean>
   close(): Promise<void>

@@ -136,6 +136,18 @@ export function limitTables(limits: Limits): Readonly<Record<LimitName, LimitTab
       says: 'all unknown sources together under attack',
     },
     sip: { id: 'sip', key: 'source', limit: bucketOf(sip), says: 'SIP other than REGISTER of one source' },
+    sipPrefix: {
+      id: 'sipp',
+      key: 'prefix',
+      limit: sip.prefix,
+      says: 'SIP other than REGISTER of the unknown sources of one prefix',
+    },
+    sipTotal: {
+      id: 'sipt',
+      key: 'everybody',
+      limit: sip.total,
+      says: 'SIP other than REGISTER of all unknown sources together',
+    },
     returningSip: {
       id: 'rsip',
       key: 'source',
@@ -147,6 +159,18 @@ export function limitTables(limits: Limits): Readonly<Record<LimitName, LimitTab
       key: 'source',
       limit: times(bucketOf(sip), CALLS_FACTOR, CALLS_FACTOR),
       says: 'requests inside calls of one source',
+    },
+    callsPrefix: {
+      id: 'callp',
+      key: 'prefix',
+      limit: times(sip.prefix, CALLS_FACTOR, CALLS_FACTOR),
+      says: 'requests inside calls of the unknown sources of one prefix',
+    },
+    callsTotal: {
+      id: 'callt',
+      key: 'everybody',
+      limit: times(sip.total, CALLS_FACTOR, CALLS_FACTOR),
+      says: 'requests inside calls of all unknown sources together',
     },
     keepalive: { id: 'kpa', key: 'source', limit: bucketOf(sip), says: 'keepalives of one source' },
     rest: {
@@ -198,8 +222,12 @@ export type LimitName =
   | 'strictPrefix'
   | 'strictTotal'
   | 'sip'
+  | 'sipPrefix'
+  | 'sipTotal'
   | 'returningSip'
   | 'calls'
+  | 'callsPrefix'
+  | 'callsTotal'
   | 'keepalive'
   | 'rest'
   | 'connectSource'

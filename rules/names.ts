@@ -25,6 +25,8 @@ export const CHAINS = [
   'RINGFENCE-SIP',
   'RINGFENCE-KNOWN',
   'RINGFENCE-PEER',
+  /** Requests of unknown sources that begin something, and those inside calls. */
+  'RINGFENCE-OPENING',
   'RINGFENCE-CALLS',
   'RINGFENCE-RETURNSIP',
   'RINGFENCE-OVER',

@@ -23,6 +23,30 @@ export function parseChains(text: string): ObservedChains {
   return { own, builtIn }
 }
 
+/** Reads `iptables-save` of all tables: the rules of others that name something of ours, with their tables. */
+export function parseUsersOfOurs(text: string): readonly { readonly table: string; readonly rule: string }[] {
+  const users: { readonly table: string; readonly rule: string }[] = []
+  let table = ''
+  for (const line of text.split('\n')) {
+    if (line.startsWith('*')) table = line.slice(1)
+    const chain = /^-A (\S+)/.exec(line)?.[1]
+    if (chain === undefined || isOwnChain(chain)) continue
+    if (namesOfOurs(line).length > 0) users.push({ table, rule: line })
+  }
+  return users
+}
+
+/** Own chains and sets that a rule names. */
+export function namesOfOurs(rule: string): readonly string[] {
+  // A comment or a log prefix may hold anything, in quotes.
+  const words = rule.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').split(' ')
+  return words.filter((word, i) => {
+    const option = words[i - 1] ?? ''
+    if (/^-[jg]$/.test(option)) return isOwnChain(word)
+    return /^--(?:match|add|del|map)-set$/.test(option) && (isOwnSet(word) || isStraySet(word))
+  })
+}
+
 /** What `ipset -` puts before the answer of a line. */
 const PROMPT = /^(?:ipset> )+/
 

@@ -42,17 +42,24 @@ export function renderRestore(rendered: RenderedChains, observed: ObservedChains
 
 /** The payload that takes the jumps and all own chains of one family away; undefined where none are there. */
 export function renderRemoval(observed: ObservedChains): string | undefined {
-  const jumps = BUILT_IN.flatMap((chain) => removeJumps(observed.builtIn[chain]))
-  const names = [...observed.own.keys()]
-  if (jumps.length + names.length === 0) return undefined
-  return [
-    '*raw',
-    ...jumps,
-    ...names.map((name) => `-F ${name}`),
-    ...names.map((name) => `-X ${name}`),
-    'COMMIT',
-    '',
-  ].join('\n')
+  const lines = [...jumpRemovals(observed), ...chainRemovals(observed)]
+  return lines.length === 0 ? undefined : renderLines(lines)
+}
+
+/** One transaction of these lines. */
+export function renderLines(lines: readonly string[]): string {
+  return ['*raw', ...lines, 'COMMIT', ''].join('\n')
+}
+
+/** The lines that take every rule away that leads from the chains of all to ours. */
+export function jumpRemovals({ builtIn }: ObservedChains): readonly string[] {
+  return BUILT_IN.flatMap((chain) => removeJumps(builtIn[chain]))
+}
+
+/** The lines that empty all own chains, and then remove them. */
+export function chainRemovals({ own }: ObservedChains): readonly string[] {
+  const names = [...own.keys()]
+  return [...names.map((name) => `-F ${name}`), ...names.map((name) => `-X ${name}`)]
 }
 
 const BUILT_IN = Object.keys(JUMPS) as readonly BuiltInChain[]

@@ -4,14 +4,18 @@ import type { Family } from '../registrar/net/address.ts'
 const PORTS_A_RULE = 15
 /** `-m u32` takes 10 values a test. */
 const VALUES_A_TEST = 10
+/** `-m u32` compares four bytes. */
+const BYTES_A_TEST = 4
 
 export const REGISTER = ['REGI']
 export const INVITE = ['INVI']
 export const RESPONSE = ['SIP/']
-/** Methods that begin something, by their first four bytes (RFC 3261, 3265, 3428, 3515, 3903, 6086). */
-export const OPENING_METHODS = ['INVI', 'OPTI', 'SUBS', 'NOTI', 'INFO', 'MESS', 'REFE', 'PUBL']
-/** Methods that belong to a call or transaction that is there already (RFC 3261, 3262, 3311). */
-export const CALL_METHODS = ['ACK ', 'BYE ', 'CANC', 'PRAC', 'UPDA']
+/** Methods that begin something (RFC 3261, 3428, 3515, 3903, 6665), and their first four bytes. */
+const OPENING = ['INVITE', 'OPTIONS', 'SUBSCRIBE', 'NOTIFY', 'MESSAGE', 'REFER', 'PUBLISH']
+export const OPENING_METHODS = OPENING.map(beginningOf)
+/** Methods that belong to a call or transaction that is there already (RFC 3261, 3262, 3311, 6086). */
+const CALL = ['ACK', 'BYE', 'CANCEL', 'PRACK', 'UPDATE', 'INFO']
+export const CALL_METHODS = CALL.map(beginningOf)
 
 /**
  * The bytes of UDP payload up to which a packet is a keepalive (empty, CRLF pairs, NUL) and cannot be a REGISTER:
@@ -28,6 +32,25 @@ export function startsWith(texts: readonly string[], family: Family): readonly s
 }
 
 /**
+ * Matches requests of these methods exactly, with the space behind the method: by its first four bytes, and the four that
+ * end with the space. A rule for all methods of one length, so it takes a mixture of two of them as well (`INVIFY`).
+ */
+function startsWithMethod(methods: readonly string[], family: Family): readonly string[] {
+  const lengths = [...new Set(methods.map(({ length }) => length))].sort((a, b) => a - b)
+  return lengths.map((length) => {
+    const some = methods.filter((method) => method.length === length)
+    const ends = some.map((method) => `${method} `.slice(-BYTES_A_TEST))
+    const first = payloadTest(some.map(beginningOf), family)
+    const offset = length + 1 - BYTES_A_TEST
+    const last = offset === 0 ? '' : `&&${wordTest(ends, family, offset)}`
+    return `-p udp -m u32 --u32 "${first}${last}"`
+  })
+}
+
+export const startsWithOpening = (family: Family) => startsWithMethod(OPENING, family)
+export const startsWithCall = (family: Family) => startsWithMethod(CALL, family)
+
+/**
  * The same of a first IPv6 fragment, for what may be longer than a packet: behind its fragment header (RFC 8200,
  * section 4.5: next header UDP, offset zero). In IPv4 the other match knows it.
  */
@@ -39,8 +62,18 @@ export function startsFragmentWith(texts: readonly string[], family: Family): re
 }
 
 function payloadTest(texts: readonly string[], family: Family): string {
-  const values = valuesOf(texts)
-  return family === 4 ? `0x0>>0x16&0x3c@0x8=${values}` : `0x3&0xff=0x11&&0x30=${values}`
+  const test = wordTest(texts, family, 0)
+  return family === 4 ? test : `0x3&0xff=0x11&&${test}`
+}
+
+/** Compares the four bytes that begin so many bytes behind the beginning of the payload. */
+function wordTest(texts: readonly string[], family: Family, offset: number): string {
+  const at = (header: number) => `0x${(header + offset).toString(16)}`
+  return `${family === 4 ? `0x0>>0x16&0x3c@${at(8)}` : at(48)}=${valuesOf(texts)}`
+}
+
+function beginningOf(method: string): string {
+  return `${method} `.slice(0, BYTES_A_TEST)
 }
 
 function valuesOf(texts: readonly string[]): string {

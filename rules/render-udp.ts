@@ -9,6 +9,8 @@ import {
   RESPONSE,
   startsFragmentWith,
   startsWith,
+  startsWithCall,
+  startsWithOpening,
   stun,
   tiny,
 } from './render-matches.ts'
@@ -22,9 +24,14 @@ export function renderUdp(render: ChainRenderer): void {
   const { traffic, limits, sizes } = input
   const returning = (['ret3', 'ret2', 'ret1'] as const).map((purpose) => set(purpose, 'src'))
   const fewEnough = renderLimit(listingTable(sizes, limits), { family, buckets: 1, side: 'upto' })
+  // Over the limit of a prefix or of all are those who only come at the wrong time: they are dropped and not listed.
   const limited = (name: 'sip' | 'calls') =>
     limits.sip.enforced
-      ? over(name, '-g RINGFENCE-OVER', 'fillable')
+      ? [
+          ...over(name, '-g RINGFENCE-OVER', 'fillable'),
+          ...over(`${name}Prefix`, '-j DROP', 'fillable'),
+          ...over(`${name}Total`),
+        ]
       : over(name, '-g RINGFENCE-OVER', undefined, `${fewEnough} `)
   render.chain('RINGFENCE-UDP', [
     `${set('allow', 'src')} -g RINGFENCE-ALLOWED`,
@@ -73,10 +80,15 @@ export function renderUdp(render: ChainRenderer): void {
     `${set('sip', 'src')} -j DROP`,
     `${set('asked', 'src')} -g RINGFENCE-PEER`,
     ...returning.map((match) => `${match} -g RINGFENCE-RETURNSIP`),
-    // A flood of INVITEs from behind the same address must not cost the others their BYEs.
-    ...startsWith(CALL_METHODS, family).map((match) => `${match} -g RINGFENCE-CALLS`),
-    ...limited('sip'),
+    // A flood of INVITEs must not cost the others their BYEs.
+    ...startsWithCall(family).map((match) => `${match} -g RINGFENCE-CALLS`),
+    ...startsWithOpening(family).map((match) => `${match} -g RINGFENCE-OPENING`),
+    ...startsFragmentWith(CALL_METHODS, family).map((match) => `${match} -g RINGFENCE-CALLS`),
+    ...startsFragmentWith(OPENING_METHODS, family).map((match) => `${match} -g RINGFENCE-OPENING`),
+    // It only began like one. That is asked here, where it costs nobody who is known.
+    '-g RINGFENCE-REGISTER',
   ])
+  render.chain('RINGFENCE-OPENING', limited('sip'))
   render.chain('RINGFENCE-CALLS', limited('calls'))
   // Not the tables of unknown sources, which are full when it matters.
   render.chain('RINGFENCE-RETURNSIP', over('returningSip', '-g RINGFENCE-OVER'))

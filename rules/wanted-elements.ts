@@ -17,7 +17,7 @@ import {
   type Until,
   untilOf,
 } from './elements.ts'
-import { type Difference, findDifference, pairUp } from './find-difference.ts'
+import { type Difference, findDifference, findDifferenceInParts, pairUp } from './find-difference.ts'
 
 const NO_MEMBERS: readonly Member[] = []
 const STANDS = Number.POSITIVE_INFINITY
@@ -61,8 +61,8 @@ export class WantedElements {
     const stands = () => STANDS
     const allow = pairUp(before.allow, state.allow)
     const gateways = findDifference(before.gateways, state.gateways, isSameGateway)
-    const blocks = findDifference(before.blocks, state.blocks, isSameBlock)
-    const suspensions = findDifference(before.suspensions, state.suspensions, isSameSuspension)
+    const blocks = findDifferenceInParts(before.blocks, state.blocks, isSameBlock)
+    const suspensions = findDifferenceInParts(before.suspensions, state.suspensions, isSameSuspension)
     // In this order whoever is blocked has left the short way of the proven before the block itself is written.
     this.#exchange(allow, namedByAllowed, stands, touched)
     this.#exchange(gateways, namedByGateway, stands, touched)

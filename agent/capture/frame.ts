@@ -1,10 +1,7 @@
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 
-/**
- * `sample`: some of all that arrives, whatever becomes of it. `passed`: all that the rules let through. `at-once`: the
- * same of what they let through right at the entrance, so that it is in no sample.
- */
-export type LoggedBy = 'sample' | 'passed' | 'at-once'
+/** `sample`: some of all that arrives, whatever becomes of it. `passed`: all that the rules let through. */
+export type LoggedBy = 'sample' | 'passed'
 
 /** One captured frame as the link layer carried it. */
 export interface Frame {

@@ -138,6 +138,7 @@ function checkLimits({ limits }: Config, warnings: Finding[]): void {
   const ladders = [
     { at: ['limits'], rungs: ['register', 'prefix', 'total'], of: limits },
     { at: ['limits', 'strict'], rungs: ['source', 'prefix', 'total'], of: limits.strict },
+    { at: ['limits', 'sip'], rungs: ['prefix', 'total'], of: limits.sip },
   ]
   for (const { at, rungs, of } of ladders) {
     const rates = of as unknown as Readonly<Record<string, { readonly perSecond: number }>>

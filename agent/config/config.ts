@@ -37,8 +37,12 @@ export interface Config {
     readonly answered: RateLimit
     readonly returning: RateLimit
     readonly ignoring: RateLimit
-    /** `enforce: false` only lists who would be limited. */
-    readonly sip: RateLimit & { readonly enforce: boolean }
+    /** Other SIP of one unknown source, of one prefix, of all. `enforce: false` only lists which sources would be limited. */
+    readonly sip: RateLimit & {
+      readonly prefix: RateLimit
+      readonly total: RateLimit
+      readonly enforce: boolean
+    }
     readonly ceiling: RateLimit
     readonly rest: RateLimit
     /** New TCP connections of one source; how many may stand at once. */

@@ -16,8 +16,8 @@ export interface HostFacts {
 const SHARE = 1 / 64
 /** An IPv6 element, with what the daemon keeps of it. */
 const BYTES_AN_ELEMENT = 250
-/** One bucket in every table that forged sources can fill: eight a family, of 130 bytes each. */
-const BYTES_A_BUCKET = 16 * 130
+/** One bucket in every table that forged sources can fill: ten a family, of 130 bytes each. */
+const BYTES_A_BUCKET = 20 * 130
 /** One first packet in the set of each family. */
 const BYTES_A_FIRST_PACKET = 30 + 50
 

@@ -188,7 +188,12 @@ export const CONFIG_SCHEMA = section({
     answered: section(slowRate(12, 6)),
     returning: section(rate(5, 20)),
     ignoring: section(slowRate(6, 2)),
-    sip: section({ ...rate(20, 50), enforce: flag().default(false) }),
+    sip: section({
+      ...rate(20, 50),
+      prefix: section(rate(200, 400, { most: FASTEST })),
+      total: section(rate(1_000, 2_000, { most: FASTEST })),
+      enforce: flag().default(false),
+    }),
     ceiling: section(rate(2_000, 4_000, { most: FASTEST })),
     rest: section(rate(1_000, 2_000, { most: FASTEST })),
     connections: section({

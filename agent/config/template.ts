@@ -82,11 +82,21 @@ limits:
   ignoring:
     perMinute: 6
     burst: 2
-  # SIP other than REGISTER. It can hurt trunks that never register, so it only lists whom it would limit until
-  # \`ringfence enforce sip\`, or enforce: true here.
+  # SIP other than REGISTER of one unknown source; requests inside calls (ACK, BYE, CANCEL, PRACK, UPDATE, INFO) have a
+  # limit of their own, five times as high. It can hurt trunks that never register, so nothing is dropped and it only lists
+  # whom it would limit until \`ringfence enforce sip\`, or enforce: true here.
   sip:
     perSecond: 20
     burst: 50
+    # Once it is enforced: the same for all such sources in one /24 (IPv6: /48) …
+    prefix:
+      perSecond: 200
+      burst: 400
+    # … and for all of them together. That is what bounds forged sources. It is for whom nothing is known of: registered and
+    # returning phones, gateways, allowed prefixes and peers of the softswitch do not share it.
+    total:
+      perSecond: 1000
+      burst: 2000
     enforce: false
   # What is trusted but could be forged: a prefix on the allowlist, a gateway's requests inside calls, a peer that the
   # softswitch sent a request to.

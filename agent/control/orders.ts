@@ -222,7 +222,7 @@ export class Orders {
       if (!(error instanceof KernelError)) throw error
       throw new OrderRefused(
         'unavailable',
-        `Not everything of Ringfence could be taken out of the kernel: ${why} What stayed may still drop packets; mend that and say \`ringfence off\` again.`,
+        `Not everything of Ringfence could be taken out of the kernel: ${why} Mend that and say \`ringfence off\` again.`,
       )
     }
   }

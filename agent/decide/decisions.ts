@@ -10,7 +10,7 @@ import {
   sourcePrefixOf,
 } from '../../registrar/net/address.ts'
 import type { Clock, EpochMilliseconds } from '../../registrar/net/time.ts'
-import type { Block, Suspension } from '../../rules/desired-state.ts'
+import type { Block, InParts, Suspension } from '../../rules/desired-state.ts'
 import type { Verdict } from '../detect/verdict.ts'
 import type { AllowEntry, Decision, DecisionTarget, NewDecision } from '../journal/entries.ts'
 import { type Journal, JournalError } from '../journal/journal.ts'
@@ -29,9 +29,15 @@ export interface DecisionsOptions {
   /** The host's own addresses, of now. */
   readonly ownAddresses: () => Iterable<Address>
   readonly capacity: DecisionRoom
-  /** Something that the kernel should hold has changed; `soon`: by a verdict, of which there may be thousands. */
-  readonly onChange: (when: 'now' | 'soon') => void
+  /** Something that the kernel should hold has changed. */
+  readonly onChange: (what: DecisionChange) => void
 }
+
+/**
+ * What changed: the `lists` of those who are spared, what stands by an `order`, or by a `verdict`, of which there may be
+ * thousands.
+ */
+export type DecisionChange = 'lists' | 'order' | 'verdict'
 
 /** How much may stand at once. Verdicts and the operator have sets of their own, so neither takes the other's places. */
 export interface DecisionRoom {
@@ -102,9 +108,7 @@ export class Decisions {
 
   /** Decisions that touch this address: on itself, its /64, a prefix around it, or one of its ports. */
   about(address: Address): Decision[] {
-    return this.standing().filter(({ target }) =>
-      target.kind === 'prefix' ? prefixContains(target.prefix, address) : target.address === address,
-    )
+    return this.#standing.about(address).reverse()
   }
 
   isAllowed(address: Address): boolean {
@@ -135,7 +139,7 @@ export class Decisions {
   configure(configured: SparedLists, { capacity }: { readonly capacity: DecisionRoom }): void {
     this.#capacity = capacity
     this.#allowlist.configure(configured)
-    this.#options.onChange('now')
+    this.#options.onChange('lists')
   }
 
   /** Why the operator may not block a target, in one sentence; undefined where he may. Asked before `order`. */
@@ -173,7 +177,7 @@ export class Decisions {
       this.#write(() => this.#options.journal.extendDecision(known.id, until))
       const extended = { ...known, until }
       this.#standing.put(extended)
-      this.#options.onChange('soon')
+      this.#options.onChange('verdict')
       return { kind: 'extended', decision: extended }
     }
     if (!this.#hasRoom && !(verdict.grade === 'path' && this.#displace())) {
@@ -192,7 +196,7 @@ export class Decisions {
       reason: verdict.reason,
       evidence: verdict.evidence,
     })
-    this.#options.onChange('soon')
+    this.#options.onChange('verdict')
     return { kind: 'made', decision }
   }
 
@@ -240,19 +244,15 @@ export class Decisions {
       reason: order.reason,
       evidence: {},
     })
-    this.#options.onChange('now')
+    this.#options.onChange('order')
     return decision
   }
 
   /** Takes back what stands on exactly this target; for a single address its suspended ports too. */
   lift(target: Prefix | Source, who: string): Decision[] {
-    return this.#end(({ target: held }) => {
-      if (typeof target !== 'string') {
-        return held.kind === 'source' && held.address === target.address && held.port === target.port
-      }
-      if (held.kind === 'prefix') return held.prefix === target
-      return sourcePrefixOf(held.address) === target || prefixOfAddress(held.address) === target
-    }, who)
+    const lifted = this.#end(this.#standing.on(target), who)
+    if (lifted.length > 0) this.#options.onChange('order')
+    return lifted
   }
 
   /**
@@ -261,33 +261,34 @@ export class Decisions {
    */
   allow(entry: AllowEntry): Allowed {
     this.#allowlist.add(entry)
-    const lifted = this.#end(
-      ({ target }) =>
+    const inside = this.#standing
+      .oldestFirst()
+      .filter(({ target }) =>
         target.kind === 'source'
           ? prefixContains(entry.target, target.address)
           : prefixHolds(entry.target, target.prefix),
-      entry.who,
-    )
+      )
+    const lifted = this.#end(inside, entry.who)
     const wider = this.standing().filter(
       ({ target }) => target.kind === 'prefix' && prefixHolds(target.prefix, entry.target),
     )
-    this.#options.onChange('now')
+    this.#options.onChange('lists')
     return { lifted, wider }
   }
 
   disallow(target: Prefix): AllowEntry | undefined {
     const removed = this.#allowlist.remove(target)
-    if (removed) this.#options.onChange('now')
+    if (removed) this.#options.onChange('lists')
     return removed
   }
 
   /** The blocks that the kernel should hold. A suspension of a whole source is a block of scope register. */
-  blocks(): readonly Block[] {
+  blocks(): InParts<Block> {
     return this.#standing.blocks()
   }
 
   /** The suspended ports that the kernel should hold. */
-  suspensions(): readonly Suspension[] {
+  suspensions(): InParts<Suspension> {
     return this.#standing.suspensions()
   }
 
@@ -302,15 +303,13 @@ export class Decisions {
     return recorded
   }
 
-  #end(isMeant: (decision: Decision) => boolean, who: string): Decision[] {
-    const ended = this.#standing.oldestFirst().filter(isMeant)
+  #end(ended: Decision[], who: string): Decision[] {
     for (const decision of ended) {
       this.#write(() =>
         this.#options.journal.endDecision(decision.id, { at: this.#options.clock(), by: who }),
       )
       this.#standing.delete(decision)
     }
-    if (ended.length > 0) this.#options.onChange('now')
     return ended
   }
 

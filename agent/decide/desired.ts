@@ -101,7 +101,12 @@ function limitsOf(
     answered: limits.answered,
     returning: limits.returning,
     ignoring: limits.ignoring,
-    sip: { ...bucket(limits.sip), enforced: sipEnforced },
+    sip: {
+      ...bucket(limits.sip),
+      prefix: limits.sip.prefix,
+      total: limits.sip.total,
+      enforced: sipEnforced,
+    },
     ceiling: limits.ceiling,
     rest: limits.rest,
     connections: {

@@ -33,7 +33,7 @@ export interface KernelFeedOptions {
   readonly host: HostFacts
   readonly journal: Journal
   readonly clock: Clock
-  readonly decisions: Decisions
+  readonly decisions: Pick<Decisions, 'allowedPrefixes' | 'blocks' | 'suspensions'>
   /** Takes a state over at once. */
   readonly hand: (state: DesiredState) => void
   /** The strict limits began or ended to decide. */

@@ -1,70 +1,65 @@
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
-import type { Block, Suspension } from '../../rules/desired-state.ts'
-import type { Decision } from '../journal/entries.ts'
+import type { Block, InParts, Suspension } from '../../rules/desired-state.ts'
+import type { Decision, StandingTarget } from '../journal/entries.ts'
+import { KeyedParts } from './keyed-parts.ts'
 
 /** The name that the operator's decisions are by; all others are by the name of a verdict. */
 export const OPERATOR = 'operator'
 
-/** A block, and until when each kind of decision asks for it: null for ever, undefined not at all. */
-interface AskedBlock {
-  block: Block
-  readonly ends: Record<Decision['kind'], EpochMilliseconds | null | undefined>
-}
+/** Until when each kind of decision asks for a block: null for ever, undefined not at all. */
+type Ends = Record<Decision['kind'], EpochMilliseconds | null | undefined>
+
+/** So many that a part of a hundred thousand blocks is a hundred, and walking over the parts is as cheap as over one. */
+const PARTS = 1_024
 
 /**
- * What decisions mean for the kernel, as two lists. An item that did not change stays the same object in the same
- * order, and a list that did not change the same list, so that one change among a hundred thousand is found quickly.
+ * What decisions mean for the kernel, as two lists in parts. An item that did not change stays the same object, and a
+ * part that did not change the same array, so that one order among a hundred thousand costs what one among ten does.
  */
 export class KernelItems {
-  readonly #blocks = new Map<string, AskedBlock>()
-  readonly #suspensions = new Map<string, Suspension>()
-  #blockList: readonly Block[] | undefined
-  #suspensionList: readonly Suspension[] | undefined
+  readonly #ends = new Map<string, Ends>()
+  readonly #blocks = new KeyedParts<Block>({ count: PARTS })
+  readonly #suspensions = new KeyedParts<Suspension>({ count: PARTS })
 
-  blocks(): readonly Block[] {
-    this.#blockList ??= Array.from(this.#blocks.values(), ({ block }) => block)
-    return this.#blockList
+  blocks(): InParts<Block> {
+    return this.#blocks.parts()
   }
 
-  suspensions(): readonly Suspension[] {
-    this.#suspensionList ??= [...this.#suspensions.values()]
-    return this.#suspensionList
+  suspensions(): InParts<Suspension> {
+    return this.#suspensions.parts()
   }
 
-  put(decision: Decision): void {
+  put(decision: StandingTarget): void {
     const { target, until } = decision
     if (target.kind === 'prefix') this.#ask(decision, until)
     else if (until !== null) {
       const { address, port } = target
       this.#suspensions.set(portKey(target), { address, port, until })
-      this.#suspensionList = undefined
     }
   }
 
-  delete(decision: Decision): void {
+  delete(decision: StandingTarget): void {
     const { target } = decision
     if (target.kind === 'prefix') this.#ask(decision, undefined)
-    else if (this.#suspensions.delete(portKey(target))) this.#suspensionList = undefined
+    else this.#suspensions.delete(portKey(target))
   }
 
   /** The kernel's block of a target lasts as long as the longest decision that asks for it. */
-  #ask({ kind, target, scope, by }: Decision, end: EpochMilliseconds | null | undefined): void {
+  #ask({ kind, target, scope, by }: StandingTarget, end: EpochMilliseconds | null | undefined): void {
     if (target.kind !== 'prefix') return
     const sparesProven = by !== OPERATOR
     const key = `${scope} ${sparesProven ? 'but the proven' : 'all'} ${target.prefix}`
-    const known = this.#blocks.get(key)
-    const ends = known?.ends ?? { block: undefined, suspend: undefined }
+    const ends = this.#ends.get(key) ?? { block: undefined, suspend: undefined }
     ends[kind] = end
     const until = latest(ends.block, ends.suspend)
     if (until === undefined) {
-      if (this.#blocks.delete(key)) this.#blockList = undefined
+      this.#ends.delete(key)
+      this.#blocks.delete(key)
       return
     }
-    if (known?.block.until === until) return
-    const block = { target: target.prefix, scope, sparesProven, until }
-    if (known) known.block = block
-    else this.#blocks.set(key, { block, ends })
-    this.#blockList = undefined
+    this.#ends.set(key, ends)
+    if (this.#blocks.get(key)?.until === until) return
+    this.#blocks.set(key, { target: target.prefix, scope, sparesProven, until })
   }
 }
 

@@ -125,7 +125,7 @@ export class Lanes {
   /** Forgets some of what is over; to be called once a second. */
   sweep(now: EpochMilliseconds): void {
     for (let i = 0; i < PARTS_A_SWEEP; i++) {
-      for (const member of this.#parts.membersOf(this.#nextPart)) this.#expire(member, now)
+      for (const member of this.#parts.itemsOf(this.#nextPart)) this.#expire(member, now)
       this.#nextPart = (this.#nextPart + 1) % PARTS
     }
     if (this.#nextPart === 0) this.#proven.expireShared(now)

@@ -13,7 +13,6 @@ const PREFIX = 10
 const LOGGED_BY: ReadonlyMap<string, LoggedBy> = new Map([
   ['s', 'sample'],
   ['p', 'passed'],
-  ['q', 'at-once'],
 ])
 
 /**

@@ -1,12 +1,17 @@
-import type { Database } from 'better-sqlite3'
+import type { Database, Statement } from 'better-sqlite3'
 import { type Address, familyOf, type Prefix, prefixOf } from '../../registrar/net/address.ts'
 import { boundedText, evidenceToJson, type JournalBounds, MOST_REMOVED_AT_ONCE } from './bounds.ts'
-import type { Decision, DecisionTarget, Evidence, NewDecision } from './entries.ts'
+import type { Decision, DecisionTarget, Evidence, NewDecision, StandingTarget } from './entries.ts'
 import type { Journal } from './journal.ts'
 
 type DecisionMethods = Pick<
   Journal,
-  'recordDecision' | 'extendDecision' | 'endDecision' | 'standingDecisions' | 'decisionsOf'
+  | 'recordDecision'
+  | 'extendDecision'
+  | 'endDecision'
+  | 'standingDecisions'
+  | 'standingTargets'
+  | 'decisionsOf'
 >
 
 interface Row {
@@ -41,9 +46,14 @@ export function decisionsTable(
   const end = database.prepare<unknown[], Row>(
     'UPDATE decisions SET ended_at = ?, ended_by = ? WHERE id = ? AND ended_at IS NULL RETURNING *',
   )
-  const standing = database.prepare<unknown[], Row>(
-    'SELECT * FROM decisions WHERE ended_at IS NULL AND (until IS NULL OR until > ?) ORDER BY id DESC',
-  )
+  const standing = database
+    .prepare<unknown[], string>(
+      selectStanding(['id', ...TARGET_COLUMNS, 'since', 'who', 'grade', 'reason', 'evidence']),
+    )
+    .pluck()
+  const standingTargets = database
+    .prepare<unknown[], string>(selectStanding(['id', ...TARGET_COLUMNS]))
+    .pluck()
   const about = database.prepare<unknown[], Row>(
     'SELECT * FROM decisions WHERE target IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?',
   )
@@ -77,7 +87,34 @@ export function decisionsTable(
       return row && decisionOf(row)
     },
     standingDecisions(now) {
-      return standing.all(now).map(decisionOf)
+      const decisions: Decision[] = []
+      for (const row of readPages<StandingRow>(standing, now)) {
+        const [id, kind, target, port, scope, until, by, since, who, grade, reason, evidence] = row
+        decisions.push({
+          id,
+          kind,
+          target: targetOf(target, port),
+          scope,
+          since,
+          until,
+          by,
+          who,
+          grade,
+          reason,
+          evidence: evidenceOf(evidence),
+          endedAt: null,
+          endedBy: null,
+        })
+      }
+      return decisions.reverse()
+    },
+    standingTargets(now) {
+      const targets: StandingTarget[] = []
+      for (const row of readPages<TargetRow>(standingTargets, now)) {
+        const [, kind, target, port, scope, until, by] = row
+        targets.push({ kind, target: targetOf(target, port), scope, until, by })
+      }
+      return targets
     },
     decisionsOf(address, { limit }) {
       return about.all(JSON.stringify([address, ...prefixesHolding(address)]), limit).map(decisionOf)
@@ -91,6 +128,59 @@ export function decisionsTable(
   }
 }
 
+const TARGET_COLUMNS = ['kind', 'target', 'port', 'scope', 'until', 'by']
+
+type TargetRow = [
+  id: number,
+  kind: Decision['kind'],
+  target: string,
+  port: number | null,
+  scope: Decision['scope'],
+  until: number | null,
+  by: string,
+]
+
+type StandingRow = [
+  ...TargetRow,
+  since: number,
+  who: string | null,
+  grade: Decision['grade'],
+  reason: string,
+  evidence: string,
+]
+
+/** Rows of one page: so much text that it is some megabytes. */
+const PAGE = 10_000
+
+/**
+ * The next page of what stands behind an id, as one JSON text: to have SQLite write it and V8 read it takes half of the
+ * time that handing a hundred thousand rows over column by column does.
+ */
+function selectStanding(columns: readonly string[]): string {
+  return `SELECT json_group_array(json_array(${columns.join(', ')})) FROM (
+    SELECT * FROM decisions NOT INDEXED
+    WHERE id > @after AND ended_at IS NULL AND (until IS NULL OR until > @now)
+    ORDER BY id LIMIT ${PAGE})`
+}
+
+function* readPages<R extends TargetRow | StandingRow>(
+  page: Statement<unknown[], string>,
+  now: number,
+): Generator<R> {
+  for (let after = Number.MIN_SAFE_INTEGER; ; ) {
+    const rows = JSON.parse(page.get({ after, now })!) as R[]
+    yield* rows
+    if (rows.length < PAGE) return
+    after = rows.at(-1)![0]
+  }
+}
+
+function targetOf(target: string, port: number | null): DecisionTarget {
+  return port === null
+    ? { kind: 'prefix', prefix: target as Prefix }
+    : { kind: 'source', address: target as Address, port }
+}
+
 function columnsOf(target: NewDecision['target']): { text: string; port: number | null } {
   return target.kind === 'prefix'
     ? { text: target.prefix, port: null }
@@ -98,15 +188,11 @@ function columnsOf(target: NewDecision['target']): { text: string; port: number 
 }
 
 function decisionOf(row: Row): Decision {
-  const target: DecisionTarget =
-    row.port === null
-      ? { kind: 'prefix', prefix: row.target as Prefix }
-      : { kind: 'source', address: row.target as Address, port: row.port }
   const { id, kind, scope, since, until, by, who, grade, reason } = row
   return {
     id,
     kind,
-    target,
+    target: targetOf(row.target, row.port),
     scope,
     since,
     until,
@@ -121,12 +207,15 @@ function decisionOf(row: Row): Decision {
 }
 
 export function evidenceOf(json: string): Evidence {
+  if (json === '{}') return NO_EVIDENCE
   try {
     return JSON.parse(json) as Evidence
   } catch {
     return { unreadable: true }
   }
 }
+
+const NO_EVIDENCE: Evidence = {}
 
 /** Every prefix that holds the address: 33 for IPv4, 129 for IPv6. */
 function prefixesHolding(address: Address): Prefix[] {

@@ -36,6 +36,9 @@ export interface Decision extends NewDecision {
   readonly endedBy: string | null
 }
 
+/** What of a decision matters to the kernel. */
+export type StandingTarget = Pick<NewDecision, 'kind' | 'target' | 'scope' | 'until' | 'by'>
+
 export interface VerdictEntry {
   readonly time: EpochMilliseconds
   /** What was judged: an IPv4 /32, an IPv6 /64. */

@@ -101,14 +101,14 @@ export class Pipeline {
   }
 
   /**
-   * A frame of the kernel's log. What its rules let through is seen for all but the rates, for which a sample is taken;
-   * what they let through at once is in no sample. The log is of packets that come in, so an answer in it is nobody's.
+   * A frame of the kernel's log. What its rules let through is seen for all but the rates, for which a sample is taken.
+   * The log is of packets that come in, so an answer in it is nobody's.
    */
   #logged(decoded: Decoded, logged: LoggedBy): void {
     if (decoded.kind === 'undecoded') this.undecoded++
     if (decoded.kind !== 'udp' || !this.#isOurs(decoded, 'udp')) return
     if (!this.#isServed(decoded.source, decoded.destination)) return
-    this.#sighting = logged === 'at-once' ? 'whole' : logged === 'sample' ? 'sampled' : 'logged'
+    this.#sighting = logged === 'sample' ? 'sampled' : 'logged'
     this.#datagram(decoded)
     this.#sighting = 'whole'
   }

@@ -93,6 +93,7 @@ const LANES: Readonly<Record<ChainName, TraceLane>> = {
   'RINGFENCE-SIP': 'sip',
   'RINGFENCE-KNOWN': 'proven',
   'RINGFENCE-PEER': 'peer',
+  'RINGFENCE-OPENING': 'sip',
   'RINGFENCE-CALLS': 'sip',
   'RINGFENCE-RETURNSIP': 'returning',
   'RINGFENCE-OVER': 'sip',

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
+import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -24,6 +24,7 @@ export class BenchDaemon {
   readonly #config: string
   readonly #socket: string
   #process: ReturnType<Cable['start']> | undefined
+  readonly #connections = new Agent({ keepAlive: true, maxSockets: 64 })
 
   constructor(cable: Cable, settings = '') {
     this.#cable = cable
@@ -38,6 +39,41 @@ dashboard: { enabled: false, passwordFile: ${join(cable.folder, 'password')} }
 ${settings}
 `,
     )
+  }
+
+  /** The folder of the journal. */
+  get data(): string {
+    return join(this.#cable.folder, 'data')
+  }
+
+  /** The daemon's own process. */
+  get pid(): number {
+    return this.#process!.pid!
+  }
+
+  /** `ringfence restore`, and how long it took, the start of Node included. */
+  async restore(): Promise<number> {
+    const begun = performance.now()
+    const nowhere = join(this.#cable.folder, 'no-daemon.sock')
+    const args = [PROGRAM, 'restore', '--config', this.#config, '--socket', nowhere]
+    await this.#cable.run('server', process.execPath, args)
+    return performance.now() - begun
+  }
+
+  /** Resolves to how long the daemon took to say that it is up, which it does when the kernel holds what it should. */
+  async startToUp(): Promise<number> {
+    const begun = performance.now()
+    const daemon = this.#cable.start('server', process.execPath, [PROGRAM, 'run', '--config', this.#config])
+    this.#process = daemon
+    let said = ''
+    await new Promise<void>((resolve, reject) => {
+      daemon.stdout.on('data', (text: Buffer) => {
+        said += text
+        if (said.includes('ringfence is up')) resolve()
+      })
+      daemon.once('exit', () => reject(new Error(`the daemon did not come up:\n${said}`)))
+    })
+    return performance.now() - begun
   }
 
   /** Resolves when the rules are in the kernel and the sensor sees. */
@@ -75,6 +111,32 @@ ${settings}
       asked.once('error', reject)
       asked.once('timeout', () => asked.destroy(new Error(`${path} was not answered`)))
       asked.end()
+    })
+  }
+
+  /** An order by the control socket; resolves when it is carried out. */
+  order(path: string, order: object): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const asked = request(
+        {
+          method: 'POST',
+          socketPath: this.#socket,
+          path: `/api/v1/${path}`,
+          agent: this.#connections,
+          headers: { 'content-type': 'application/json' },
+          timeout: 30_000,
+        },
+        (answer) => {
+          answer.once('end', () => {
+            if ((answer.statusCode ?? 0) < 300) resolve()
+            else reject(new Error(`${path} was answered with ${answer.statusCode}`))
+          })
+          answer.resume()
+        },
+      )
+      asked.once('error', reject)
+      asked.once('timeout', () => asked.destroy(new Error(`${path} was not answered`)))
+      asked.end(JSON.stringify(order))
     })
   }
 

@@ -8,6 +8,7 @@ import { benchReplay } from './replay.ts'
 import { benchRules } from './rules.ts'
 import { benchSensorCost } from './sensor-cost.ts'
 import { benchSipReader } from './sip-reader.ts'
+import { benchStandingBlocks } from './standing-blocks.ts'
 import { benchTableExhaustion } from './table-exhaustion.ts'
 import { benchTimeToDrop } from './time-to-drop.ts'
 
@@ -20,6 +21,7 @@ interface Benchmark {
 
 interface Options {
   readonly sources: number
+  readonly seconds: number
 }
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
@@ -41,6 +43,11 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'sip-reader': { about: 'messages read a second, and hostile ones', needsRoot: false, run: benchSipReader },
   capture: { about: 'decoding, and each capture engine in a flood', needsRoot: true, run: benchCapture },
   rules: { about: 'how fast decisions reach the kernel', needsRoot: true, run: benchRules },
+  'standing-blocks': {
+    about: 'the real daemon with 100,000 blocks: restoring them, and what an order costs beside them',
+    needsRoot: true,
+    run: benchStandingBlocks,
+  },
   'packet-cost': {
     about: 'what the rules cost a packet, against an empty chain',
     needsRoot: true,
@@ -97,6 +104,7 @@ function readArguments(args: string[]): Asked | string {
     options: {
       help: { type: 'boolean', short: 'h', default: false },
       sources: { type: 'string', default: '30' },
+      seconds: { type: 'string', default: '60' },
     },
   })
   const unknown = positionals.find((name) => !Object.hasOwn(BENCHMARKS, name))
@@ -105,8 +113,12 @@ function readArguments(args: string[]): Asked | string {
   if (!Number.isInteger(sources) || sources < 1 || sources > 10_000) {
     return `--sources takes a number from 1 to 10000, not ${JSON.stringify(values.sources)}.`
   }
+  const seconds = Number(values.seconds)
+  if (!Number.isInteger(seconds) || seconds < 1 || seconds > 600) {
+    return `--seconds takes a number from 1 to 600, not ${JSON.stringify(values.seconds)}.`
+  }
   const names = positionals.length > 0 ? [...new Set(positionals)] : Object.keys(BENCHMARKS)
-  return { names, help: values.help, options: { sources } }
+  return { names, help: values.help, options: { sources, seconds } }
 }
 
 function usage(): string {
@@ -122,6 +134,7 @@ function usage(): string {
     ...lines,
     '',
     '  --sources N   time-to-drop: so many floods at each rate, each from an address of its own (default 30)',
+    '  --seconds N   standing-blocks: so long a thousand orders a second (default 60)',
     '  -h, --help    this text',
   ].join('\n')
 }

@@ -1,8 +1,13 @@
 import type { Cast } from './cast.ts'
+import { CALLER, TRUNK } from './calls.ts'
 import { OFFICE, OFFICE_GUESSER_PORTS } from './cast.ts'
+import { roamedSeat } from './phones/incidents.ts'
+import { CARRIER } from './softswitch.ts'
 
 /** All phones are in it, and no attacker but the guesser in the office. */
 const HONEST = '10.50.'
+/** They call and are called, and are in every siege. */
+const CALLING: readonly string[] = [CALLER.address, TRUNK.address, CARRIER.address]
 const HONEST_FIRST = (10 << 24) | (50 << 16)
 
 /**
@@ -14,7 +19,12 @@ export function isHonest(target: string, { groups }: Pick<Cast, 'groups'>): bool
   if (length !== undefined) return covers(address, Number(length))
   const [host, port] = address.split(':') as [string, string?]
   if (!host.startsWith(HONEST)) return false
-  if (port === undefined) return groups.some(({ seats }) => seats.some((seat) => seat.address === host))
+  if (CALLING.includes(host)) return true
+  if (port === undefined) {
+    return groups.some(({ seats }) =>
+      seats.some((seat) => seat.address === host || roamedSeat(seat).address === host),
+    )
+  }
   const [least, most] = OFFICE_GUESSER_PORTS
   return !(host === OFFICE && Number(port) >= least && Number(port) <= most)
 }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 
 const MOST_OUTPUT = 8_000_000
@@ -7,26 +8,31 @@ const PATIENCE = 8_000
 /** A program that a siege started: what it says, what is said to it, how it ends. */
 export class Program {
   output = ''
-  errors = ''
   readonly pid: number
   /** Resolves to the exit code; null where a signal ended it. */
   readonly ended: Promise<number | null>
   readonly #child: ChildProcess
+  readonly #errorsFile: string | undefined
+  #errors = ''
 
-  constructor(command: string, args: readonly string[], cwd: string) {
+  /** `errorsTo` is a file for what it says on its standard error, which somebody else reads as its log. */
+  constructor(command: string, args: readonly string[], options: { readonly cwd: string; readonly errorsTo?: string }) {
+    this.#errorsFile = options.errorsTo
+    const log = options.errorsTo === undefined ? 'pipe' : openSync(options.errorsTo, 'a')
     this.#child = spawn(command, args, {
-      cwd,
-      stdio: ['pipe', 'pipe', 'pipe'],
+      cwd: options.cwd,
+      stdio: ['pipe', 'pipe', log],
       // In a group of its own: Ctrl-C is the siege's to hear, which ends them in order.
       detached: true,
       env: { ...process.env, LC_ALL: 'C', NODE_OPTIONS: '' },
     })
+    if (log !== 'pipe') closeSync(log)
     this.pid = this.#child.pid ?? -1
     this.#child.stdout?.on('data', (chunk: Buffer) => {
       if (this.output.length < MOST_OUTPUT) this.output += chunk.toString('latin1')
     })
     this.#child.stderr?.on('data', (chunk: Buffer) => {
-      if (this.errors.length < MOST_OUTPUT) this.errors += chunk.toString('latin1')
+      if (this.#errors.length < MOST_OUTPUT) this.#errors += chunk.toString('latin1')
     })
     this.#child.stdin?.on('error', () => {})
     this.ended = new Promise((resolve, reject) => {
@@ -37,12 +43,21 @@ export class Program {
     this.ended.catch(() => {})
   }
 
+  get errors(): string {
+    return this.#errorsFile === undefined ? this.#errors : readFileSync(this.#errorsFile, 'latin1')
+  }
+
   get isRunning(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }
 
   say(line: string): void {
     this.#child.stdin?.write(`${line}\n`)
+  }
+
+  /** A signal that does not end it, or not at once. */
+  tell(signal: 'SIGUSR1'): void {
+    if (this.isRunning) this.#child.kill(signal)
   }
 
   async end(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' = 'SIGTERM'): Promise<void> {

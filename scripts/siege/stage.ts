@@ -75,10 +75,21 @@ export class SiegeStage {
     return run('ip', ['netns', 'exec', this.name(host), program, ...args], timeout)
   }
 
-  /** Starts a program on a host; it ends with the stage at the latest. */
-  start(host: SiegeHost, program: string, args: readonly string[]): Program {
+  /** Where the softswitch writes its log. */
+  get softswitchLog(): string {
+    return this.path('softswitch.log')
+  }
+
+  /** Starts a program on a host; it ends with the stage at the latest. `errorsTo`: a file for its standard error. */
+  start(
+    host: SiegeHost,
+    program: string,
+    args: readonly string[],
+    options: { readonly errorsTo?: string } = {},
+  ): Program {
     this.#stillWanted()
-    const started = new Program('ip', ['netns', 'exec', this.name(host), program, ...args], this.folder)
+    const all = ['netns', 'exec', this.name(host), program, ...args]
+    const started = new Program('ip', all, { cwd: this.folder, ...options })
     this.#programs.push(started)
     return started
   }

@@ -24,6 +24,12 @@ const DISGUISES: readonly (readonly [string, string])[] = [
   ['junk', Buffer.from(Array.from({ length: 200 }, (_, i) => (i * 7919 + 13) & 255)).toString('latin1')],
   ['one long line of zeros', '\0'.repeat(200)],
   ['a REGISTER that is no REGISTER', 'REGI'.padEnd(60, 'x')],
+  ['an INVITE that is no INVITE', 'INVI'.padEnd(60, 'x')],
+  ['a method that begins like OPTIONS', sip('OPTIONAL sip:pbx.example SIP/2.0')],
+  ['a method that begins like SUBSCRIBE', sip('SUBSCRIBED sip:pbx.example SIP/2.0')],
+  ['a method that begins like CANCEL', sip('CANCELLED sip:pbx.example SIP/2.0')],
+  ['a method that begins like INFO', sip('INFORM sip:pbx.example SIP/2.0')],
+  ['an UPDATE with a tab behind it', sip('UPDATE\tsip:pbx.example SIP/2.0')],
   ['the shortest that is no keepalive', 'x'.repeat(40)],
 ]
 

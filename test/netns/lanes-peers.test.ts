@@ -105,7 +105,7 @@ for (const backend of BACKENDS) {
     })
 
     test('SIP requests over their limit are listed, and dropped when that is enforced', async () => {
-      const limits = (enforced: boolean) => ({ limits: { ...TELLING, sip: { ...slow(11), enforced } } })
+      const limits = (enforced: boolean) => ({ limits: { ...TELLING, sip: { ...TELLING.sip, enforced } } })
       const [one, two] = [stage.fresh(family), stage.fresh(family)]
       await stage.hold(limits(false))
       expect(await passed(one, 10, OPTIONS)).toBe(10)
@@ -128,7 +128,7 @@ for (const backend of BACKENDS) {
     ] as const)(
       'ACK and BYE of calls have a bucket of their own, the limit being %s',
       async (_says, enforced) => {
-        await stage.hold({ limits: { ...TELLING, sip: { ...slow(11), enforced } } })
+        await stage.hold({ limits: { ...TELLING, sip: { ...TELLING.sip, enforced } } })
         const from = stage.fresh(family)
         expect(await passed(from, 40, INVITE)).toBe(enforced ? 11 : 40)
         expect(await passed(from, 30, ACK)).toBe(30)
@@ -146,7 +146,7 @@ for (const backend of BACKENDS) {
     test('a keepalive and STUN of a proven port need nobody’s leave', async () => {
       const known = stage.fresh(family)
       await stage.hold({
-        limits: { ...TELLING, rest: slow(1), sip: { ...slow(1), enforced: true } },
+        limits: { ...TELLING, rest: slow(1), sip: { ...TELLING.sip, ...slow(1) } },
         members: [[proven(known, 5060, LATER)]],
       })
       expect(await passed(stage.fresh(family), 9, '\r\n\r\n')).toBe(1)

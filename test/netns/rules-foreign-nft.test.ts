@@ -190,8 +190,10 @@ describe.each([
   test('without nft, removal says what stays and why, and removes it when the rule is gone', async () => {
     const engine = await begin(ABSENT_NFT)
     await nft(`add rule ${table} PREROUTING ${UNREADABLE}`)
-    await expect(engine.off()).rejects.toThrow('The table raw holds a rule made with nft')
-    expect(await jumps()).toBe(1)
+    await expect(engine.off()).rejects.toThrow(
+      /The table raw holds a rule made with nft .* The jump to its chains was taken out all the same/,
+    )
+    expect(await jumps()).toBe(0)
     expect(await namespace.run('ipset', 'list', '-n')).not.toContain(`rf-sip${family === 4 ? 6 : 4}`)
     await removeTheirs()
     const patient = kernel(ABSENT_NFT)

@@ -60,7 +60,7 @@ export function makeWorld(seed: number): World {
     answered: limit(),
     returning: limit(),
     ignoring: limit(),
-    sip: { ...limit(), enforced: dice.chance(0.5) },
+    sip: { ...limit(), prefix: limit(), total: limit(), enforced: dice.chance(0.5) },
     ceiling: limit(),
     rest: limit(),
     connections: { source: limit(), prefix: limit(), most: dice.chance(0.3) ? 1_000 : null },
@@ -131,7 +131,7 @@ function spray(dice: Dice): readonly ImaginaryPacket[] {
 
 function makePacket(dice: Dice, { limits, members, suspensions }: DesiredState): ImaginaryPacket {
   // Half of them come from where somebody has a lane of his own.
-  const known = [...members.flat(), ...suspensions].map((one) =>
+  const known = [...members.flat(), ...suspensions.flat()].map((one) =>
     'address' in one ? one : { address: splitPrefix(one.source).address, port: 0 },
   )
   const from =
@@ -173,7 +173,7 @@ function makeRequest(dice: Dice, family: Family, destination: Address): Imaginar
 }
 
 const METHODS =
-  'REGISTER INVITE ACK BYE CANCEL OPTIONS SUBSCRIBE NOTIFY INFO MESSAGE REFER PUBLISH PRACK UPDATE register Invite REGISTRY BYEBYE XYZZY'
+  'REGISTER INVITE ACK BYE CANCEL OPTIONS SUBSCRIBE NOTIFY INFO MESSAGE REFER PUBLISH PRACK UPDATE register Invite REGISTRY BYEBYE INVITED NOTITE SUBSCRIBED INFORM XYZZY'
 
 function makePayload(dice: Dice): Buffer {
   const method = dice.chance(0.4) ? 'REGISTER' : dice.pick(METHODS.split(' '))

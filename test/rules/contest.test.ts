@@ -54,6 +54,19 @@ test('somebody may ask for an attempt at once: one', () => {
   expect([contest.mayRepair('a'), contest.mayRepair('a'), contest.isOn]).toEqual([true, false, true])
 })
 
+test('an order ends it, and the next one has its whole budget', () => {
+  const { contest, at } = contestAt()
+  for (let i = 0; i < 4; i++) contest.mayRepair('a')
+  expect(contest.isOn).toBe(true)
+  at(50)
+  contest.startAnew()
+  expect([contest.isOn, contest.repairs]).toEqual([
+    false,
+    { count: 3, lastAt: 0, last: 'a', contestedUntil: null },
+  ])
+  expect([1, 2, 3, 4].map(() => contest.mayRepair('b'))).toEqual([true, true, true, false])
+})
+
 test('the pauses grow, so that a firewall that is loaded often at the start is answered soon', () => {
   const { contest, at } = contestAt({ ...OPTIONS, firstPause: 100, pause: 350 })
   const attempts: number[] = []

@@ -35,7 +35,7 @@ export const DEFAULTS: DesiredState = {
     answered: limit(2, 5),
     returning: limit(5, 20),
     ignoring: limit(6 / 60, 2),
-    sip: { ...limit(20, 50), enforced: false },
+    sip: { ...limit(20, 50), prefix: limit(200, 400), total: limit(1_000, 2_000), enforced: false },
     ceiling: limit(2_000, 4_000),
     rest: limit(1_000, 2_000),
     connections: { source: limit(5, 20), prefix: limit(50, 100), most: 100 },

@@ -120,14 +120,28 @@ describe('another program that keeps at it', () => {
     expect(engine.status()).toMatchObject({ lastError: null, pendingChanges: 0 })
   })
 
-  test.each<[string, () => void]>([
-    ['on()', () => engine.on()],
-    ['other chains', () => engine.setDesired(desired({ traffic: traffic({ udpPorts: [5062] }) }))],
-  ])('is answered at once when the operator says %s', async (_name, act) => {
+  test('is over when the operator says on(), and its budget begins anew', async () => {
     await apply(DEFAULTS)
     await keepsAtIt(7)
     expect(await hasJump()).toBe(false)
-    act()
+    expect(engine.status()).toMatchObject({ state: 'contested', repairs: { count: 6 } })
+    engine.on()
+    await engine.settled()
+    expect(await hasJump()).toBe(true)
+    expect(engine.status()).toMatchObject({ state: 'applied', repairs: { count: 7, contestedUntil: null } })
+    // What on() repaired is the first of the new budget.
+    await keepsAtIt(5)
+    expect(await hasJump()).toBe(true)
+    expect(engine.status()).toMatchObject({ state: 'applied', repairs: { count: 12 } })
+    await keepsAtIt(1)
+    expect(engine.status()).toMatchObject({ state: 'contested', repairs: { count: 12 } })
+  })
+
+  test('is answered at once when other chains are wanted', async () => {
+    await apply(DEFAULTS)
+    await keepsAtIt(7)
+    expect(await hasJump()).toBe(false)
+    engine.setDesired(desired({ traffic: traffic({ udpPorts: [5062] }) }))
     await engine.settled()
     expect(await hasJump()).toBe(true)
     expect(engine.status().state).toBe('contested')

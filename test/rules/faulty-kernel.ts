@@ -65,6 +65,10 @@ export class FaultyKernel implements Kernel {
     return { ...observed, chains: { 4: chainsOf(4), 6: chainsOf(6) }, unreadable: new Map(this.unreadable) }
   }
 
+  usersOfOurs(family: Family): Promise<readonly string[]> {
+    return this.#kernel.usersOfOurs(family)
+  }
+
   async isLogRead(): Promise<boolean> {
     return this.logIsRead
   }

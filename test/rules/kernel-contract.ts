@@ -149,6 +149,34 @@ export function kernelContract(name: string, start: () => Promise<KernelUnderTes
       expect((await all()).straySets).toEqual([])
     })
 
+    test('is emptied as far as rules of others let it, the jumps first, and says who holds the rest', async () => {
+      const state = desired({ sizes: { ...DEFAULTS.sizes, elements: 1_000, seen: 1_000 } })
+      await applyPlan(kernel, planChanges(state, await all(), Date.now()))
+      await restore(4, ':mine - [0:0]', '-A mine -j RINGFENCE-UDP', '-I OUTPUT -j mine')
+      await restore(6, ':theirs - [0:0]', '-A theirs -m set --match-set rf-deny6 src -j DROP')
+      const refusal = await removeEverything(kernel).catch((error: unknown) => error)
+      expect(refusal).toBeInstanceOf(KernelError)
+      expect((refusal as KernelError).message.replaceAll(/(ip6?tables)-(?:nft|legacy)/g, '$1')).toBe(
+        'What of Ringfence had to stay: the empty chain RINGFENCE-UDP (IPv4), used by "iptables -t raw -A mine -j RINGFENCE-UDP"; the set rf-deny6, used by "ip6tables -t raw -A theirs -m set --match-set rf-deny6 src -j DROP". All else is gone, and nothing of Ringfence drops packets any more.',
+      )
+      expect([await chainsOf(4), await chainsOf(6), [...(await all()).sets.keys()]]).toEqual([
+        { own: { 'RINGFENCE-UDP': [] }, jumps: ['-A OUTPUT -j mine'] },
+        { own: {}, jumps: [] },
+        ['rf-deny6'],
+      ])
+      // What stayed is filled again, and goes when nobody holds it any more.
+      await applyPlan(kernel, planChanges(state, await all(), Date.now()))
+      expect(isEmptyPlan(planChanges(state, await all(), Date.now()))).toBe(true)
+      await restore(4, '-D OUTPUT -j mine', '-F mine', '-X mine')
+      await restore(6, '-F theirs', '-X theirs')
+      await removeEverything(kernel)
+      expect([await chainsOf(4), await chainsOf(6), (await all()).sets.size]).toEqual([
+        { own: {}, jumps: [] },
+        { own: {}, jumps: [] },
+        0,
+      ])
+    })
+
     test('keeps a rule that only counts, and both jumps', async () => {
       await restore(
         4,
@@ -315,7 +343,7 @@ export function kernelContract(name: string, start: () => Promise<KernelUnderTes
           }),
           limits: limits({
             unknown: { source: limit(0.5, 3), prefix: limit(100, 200), total: limit(1_500, 1_500) },
-            sip: { ...limit(7, 900), enforced: true },
+            sip: { ...limit(7, 900), prefix: limit(30, 900), total: limit(70, 1_800), enforced: true },
             connections: { source: limit(5, 20), prefix: limit(50, 100), most: null },
           }),
           sizes: sizes({ elements: 2_000, buckets: 3_000, seen: 4_000 }),

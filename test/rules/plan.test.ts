@@ -239,7 +239,9 @@ const anyState: fc.Arbitrary<DesiredState> = fc.record({
     answered: anyLimit,
     returning: anyLimit,
     ignoring: anyLimit,
-    sip: fc.tuple(anyLimit, fc.boolean()).map(([some, enforced]) => ({ ...some, enforced })),
+    sip: fc
+      .tuple(anyLimit, anyLimit, anyLimit, fc.boolean())
+      .map(([some, prefix, total, enforced]) => ({ ...some, prefix, total, enforced })),
     ceiling: anyLimit,
     rest: anyLimit,
     connections: fc.record({

@@ -50,7 +50,7 @@ describe.each(FAMILIES)('chains as text, IPv%d', (family) => {
     [
       'sip-enforced',
       'limits.sip enforced',
-      host({ limits: limits({ sip: { ...limit(20, 50), enforced: true } }) }),
+      host({ limits: limits({ sip: { ...DEFAULTS.limits.sip, enforced: true } }) }),
     ],
     ['responses-any', 'responses of everybody', host({ traffic: traffic({ responses: 'any' }) })],
     [

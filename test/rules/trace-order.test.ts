@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ImaginedTraffic } from '../../rules/trace/imagined-traffic.ts'
-import { limit, limits, sizes, traffic } from './desired.ts'
+import { DEFAULTS, limit, limits, sizes, traffic } from './desired.ts'
 import { everyLane, NOW, RESPONSE, SOURCES, SPARED_PORT, STUN, sip, syn, udp } from './trace-packets.ts'
 
 /*
@@ -58,7 +58,10 @@ function stateOf({ strict, enforced, responses }: Omit<Setting, 'changing'>) {
   return everyLane({
     strictUntil: strict ? NOW + 3_600_000 : null,
     traffic: traffic({ responses }),
-    limits: limits({ sip: { perSecond: 2, burst: 3, enforced }, rest: { perSecond: 1, burst: 2 } }),
+    limits: limits({
+      sip: { ...DEFAULTS.limits.sip, perSecond: 2, burst: 3, enforced },
+      rest: { perSecond: 1, burst: 2 },
+    }),
     sizes: sizes({ buckets: 64, seen: 2_000_000 }),
   })
 }

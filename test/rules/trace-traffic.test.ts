@@ -3,7 +3,7 @@ import { parseSource } from '../../registrar/net/address.ts'
 import type { DesiredState } from '../../rules/desired-state.ts'
 import { ImaginedTraffic } from '../../rules/trace/imagined-traffic.ts'
 import type { ImaginaryPacket, Trace } from '../../rules/trace/packet.ts'
-import { address, desired, limits, prefix, returning, sizes, traffic } from './desired.ts'
+import { address, DEFAULTS, desired, limits, prefix, returning, sizes, traffic } from './desired.ts'
 import { everyLane, NOW, RESPONSE, SOURCES, sip, syn, udp } from './trace-packets.ts'
 
 const STATE = everyLane()
@@ -81,7 +81,7 @@ describe('limits, packet after packet', () => {
   })
 
   test('who only floods INVITEs still gets his BYEs through', () => {
-    const enforced = everyLane({ limits: limits({ sip: { perSecond: 20, burst: 50, enforced: true } }) })
+    const enforced = everyLane({ limits: limits({ sip: { ...DEFAULTS.limits.sip, enforced: true } }) })
     const world = new ImaginedTraffic(enforced)
     const source = SOURCES.unknown[0]
     expect(passed(world, udp(enforced, source, sip('INVITE')), { times: 80 })).toBe(50)

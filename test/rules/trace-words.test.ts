@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { ImaginedTraffic } from '../../rules/trace/imagined-traffic.ts'
 import type { ImaginaryPacket } from '../../rules/trace/packet.ts'
 import { type HeldByKernel, tracePacket } from '../../rules/trace/trace.ts'
-import { limits } from './desired.ts'
+import { DEFAULTS, limits } from './desired.ts'
 import { everyLane, NOW, RESPONSE, SOURCES, STUN, sip, syn, udp } from './trace-packets.ts'
 
 type Name = keyof typeof SOURCES
@@ -14,7 +14,7 @@ describe('the words', () => {
   const says = (packet: ImaginaryPacket, heldByKernel: HeldByKernel = {}, state = STATE) =>
     tracePacket({ state, packet, now: NOW, heldByKernel }).says
   const of = (name: Name, payload?: string | Buffer) => udp(STATE, SOURCES[name][0], payload)
-  const enforced = everyLane({ limits: limits({ sip: { perSecond: 20, burst: 50, enforced: true } }) })
+  const enforced = everyLane({ limits: limits({ sip: { ...DEFAULTS.limits.sip, enforced: true } }) })
 
   test.each<[string, string]>([
     [
@@ -87,7 +87,7 @@ describe('the words', () => {
     ],
     [
       says(of('unknown', sip('BYE')), {}, enforced),
-      'A BYE from 198.51.100.99:5060 passes: 198.51.100.99:5060 is not proven, and up to 100 a second after a burst of 250 pass.',
+      'A BYE from 198.51.100.99:5060 passes: 198.51.100.99:5060 is not proven, and up to 100 a second after a burst of 250 pass (requests inside calls of the unknown sources of one prefix: 1000 a second, requests inside calls of all unknown sources together: 5000 a second).',
     ],
     [
       says(syn(STATE, SOURCES.unknown[0])),

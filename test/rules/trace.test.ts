@@ -84,7 +84,9 @@ describe.each(FAMILIES)('lanes, %s', (_family, index) => {
   })
 
   test('a suspended address and port is suspended even where it is proven', () => {
-    const [source] = STATE.suspensions.filter(({ address: one }) => one.includes(':') === (index === 1))
+    const [source] = STATE.suspensions
+      .flat()
+      .filter(({ address: one }) => one.includes(':') === (index === 1))
     const members = [[{ lane: 'proven', ...source!, until: NOW + 1 } as const]]
     expect(outcome({ ...STATE, members }, udp(STATE, of('suspendedPort')))).toEqual(drop('suspended'))
   })

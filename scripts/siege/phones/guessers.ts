@@ -57,12 +57,15 @@ async function guess(source: GuessersPlan['sources'][number], random: Random): P
 }
 
 function tryOne(line: Line, from: { address: string; port: number }, random: Random) {
-  const [first, last] = plan.users
-  const user = first + Math.floor(random() * (last - first + 1))
   const own = () => Math.floor(random() * 2 ** 32).toString(16)
+  const user = plan.users === 'random' ? `user${own()}` : chosenOf(plan.users, random)
   const dialog = { callId: own(), tag: own(), cseq: 0, nonce: null }
   const account = { ...from, user, password: `wrong${own()}` }
   return register(line, account, dialog, { server: plan.server, expires: 3_600, random })
+}
+
+function chosenOf([first, last]: readonly [number, number], random: Random): number {
+  return first + Math.floor(random() * (last - first + 1))
 }
 
 async function patience(): Promise<'silence'> {

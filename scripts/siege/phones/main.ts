@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { incidentOf } from './incidents.ts'
 import { Phone } from './phone.ts'
 import type { PhoneKind, PhonesPlan, PhonesProgress, PhonesResult } from './plan.ts'
-import { randomFrom } from './random.ts'
+import { between, randomFrom } from './random.ts'
 
 /**
  * Plays many honest phones over UDP. Its argument is the file of a `PhonesPlan`; it hears `attack`, `peace` and `end` on
@@ -18,9 +19,10 @@ let groups = 0
 
 const phones = plan.groups.flatMap((group) => {
   const random = randomFrom(plan.seed + groups++)
-  return group.seats.map((seat) => {
+  return group.seats.map((seat, index) => {
     const own = randomFrom(Math.floor(random() * 2 ** 32))
-    return { phone: new Phone(seat, group, { random: own, reuseNonce: plan.reuseNonce }), group }
+    const phone = new Phone(seat, group, { random: own, reuseNonce: plan.reuseNonce })
+    return { phone, group, incident: incidentOf(index, group.incidents ?? []), own }
   })
 })
 
@@ -41,6 +43,9 @@ input.on('line', (line) => {
   if (line === 'attack') {
     attack.begun = clock()
     appear('attack')
+    for (const { phone, incident, own } of phones) {
+      if (incident) setTimeout(() => phone.befall(incident.what), between(incident.within, own) * 1_000)
+    }
   } else if (line === 'peace') attack.ended = clock()
   else if (line === 'end') end()
 })

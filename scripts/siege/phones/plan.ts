@@ -1,5 +1,19 @@
 /** Who plays: written by the siege as JSON, read by the programs that play. */
-export type PhoneKind = 'customer' | 'ordinary' | 'newcomer' | 'office'
+export const PHONE_KINDS = ['customer', 'ordinary', 'newcomer', 'office', 'storm', 'busy'] as const
+export type PhoneKind = (typeof PHONE_KINDS)[number]
+
+/**
+ * What happens to a phone: its NAT gives it another port at its next registration, it comes back from another address, it
+ * restarts and knows nothing of before, or somebody types its password wrong one to three times.
+ */
+export type Incident = 'moves' | 'roams' | 'reboots' | 'mistypes'
+
+/** Happens once to this share of a group's phones, each at its moment within these seconds of the attack. */
+export interface GroupIncident {
+  readonly what: Incident
+  readonly share: number
+  readonly within: readonly [number, number]
+}
 
 export interface PhoneSeat {
   readonly user: number
@@ -16,6 +30,9 @@ export interface PhoneGroup {
   readonly appears: 'before' | 'attack'
   /** Over so many seconds, from the first to the second, its phones make their first registration. */
   readonly within: readonly [number, number]
+  /** A phone with a longer period refreshes for the first time within so many seconds; 60 where it is not said. */
+  readonly firstRefresh?: number
+  readonly incidents?: readonly GroupIncident[]
 }
 
 export interface PhonesPlan {
@@ -34,6 +51,8 @@ export interface Registration {
   readonly begun: number
   ended: number | null
   outcome: 'registered' | 'refused' | 'silence' | null
+  /** Its password was wrong, so that a refusal is what should come of it. */
+  mistyped?: true
 }
 
 export interface PhoneRecord extends PhoneSeat {
@@ -63,7 +82,8 @@ export interface GuessersPlan {
   readonly port: number
   readonly seed: number
   readonly sources: readonly { readonly address: string; readonly ports: readonly [number, number] }[]
-  readonly users: readonly [number, number]
+  /** From the first to the last account that exists, or names that nobody has. */
+  readonly users: readonly [number, number] | 'random'
   /** Seconds between the tries of one source. */
   readonly every: number
   /** After so many tries a source goes to its next port. */

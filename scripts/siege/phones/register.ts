@@ -4,7 +4,7 @@ import type { Random } from './random.ts'
 
 /** A phone that knows who it is. */
 export interface Account {
-  readonly user: number
+  readonly user: number | string
   readonly password: string
   readonly address: string
   readonly port: number

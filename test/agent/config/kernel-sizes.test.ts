@@ -9,7 +9,7 @@ describe('table sizes', () => {
   it.each([
     { memory: 0.5, sizes: { elements: 65_536, buckets: 65_536, seen: 104_857 } },
     { memory: 2, sizes: { elements: 134_217, buckets: 65_536, seen: 419_430 } },
-    { memory: 16, sizes: { elements: 1_048_576, buckets: 129_055, seen: 2_000_000 } },
+    { memory: 16, sizes: { elements: 1_048_576, buckets: 103_244, seen: 2_000_000 } },
     { memory: 256, sizes: { elements: 1_048_576, buckets: 1_048_576, seen: 2_000_000 } },
   ])('follow $memory GiB of memory', ({ memory, sizes }) => {
     expect(tableSizes(AUTO, memory * GIB)).toEqual(sizes)
@@ -29,7 +29,7 @@ describe('table sizes', () => {
         const memory = gigabytes * GIB
         const { elements, buckets, seen } = tableSizes(AUTO, memory)
         expect(elements === 65_536 || elements * 250 <= memory / 64).toBe(true)
-        expect(buckets === 65_536 || buckets * 16 * 130 <= memory / 64).toBe(true)
+        expect(buckets === 65_536 || buckets * 20 * 130 <= memory / 64).toBe(true)
         expect(seen === 100_000 || seen * 80 <= memory / 64).toBe(true)
         expect(Math.max(elements, buckets)).toBeLessThanOrEqual(1_048_576)
         expect(seen).toBeLessThanOrEqual(2_000_000)

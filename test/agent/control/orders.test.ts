@@ -99,7 +99,12 @@ describe('an order to allow', () => {
       lifted: { count: 1, first: ['198.51.100.7'] },
       wider: { count: 1, first: ['198.51.100.0/24'] },
     })
-    expect(decisions.blocks().map(({ target }) => target)).toEqual(['198.51.100.0/24'])
+    expect(
+      decisions
+        .blocks()
+        .flat()
+        .map(({ target }) => target),
+    ).toEqual(['198.51.100.0/24'])
   })
 })
 

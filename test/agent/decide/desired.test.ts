@@ -58,7 +58,13 @@ describe('the desired state', () => {
         answered: { perSecond: 0.2, burst: 6 },
         returning: { perSecond: 5, burst: 20 },
         ignoring: { perSecond: 0.1, burst: 2 },
-        sip: { perSecond: 20, burst: 50, enforced: false },
+        sip: {
+          perSecond: 20,
+          burst: 50,
+          prefix: { perSecond: 200, burst: 400 },
+          total: { perSecond: 1_000, burst: 2_000 },
+          enforced: false,
+        },
         ceiling: { perSecond: 2_000, burst: 4_000 },
         rest: { perSecond: 1_000, burst: 2_000 },
         connections: {

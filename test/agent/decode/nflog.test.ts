@@ -58,7 +58,6 @@ describe('a packet of the kernel’s log', () => {
   test.each([
     ['s', 'sample'],
     ['p', 'passed'],
-    ['q', 'at-once'],
     ['x', undefined],
     ['ss', undefined],
     ['', undefined],

@@ -54,7 +54,6 @@ describe('what the kernel’s log shows', () => {
 
   it.each<[string, LoggedBy, Layer[], string[]]>([
     ['passed is seen for all but rates', 'passed', [request], ['register logged']],
-    ['passed at once is in no sample, and counts', 'at-once', [request], ['register whole']],
     ['is a sample counts for rates alone', 'sample', [request], ['register sampled']],
     ['is malformed counts where it is a sample', 'sample', [from(MALFORMED)], ['malformed sampled']],
     ['is malformed and passed is in the sample', 'passed', [from(MALFORMED)], []],
