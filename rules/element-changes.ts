@@ -41,9 +41,9 @@ export class ElementChanges {
   readonly #pending = new Set<ElementKey>()
   readonly #waiting = new Set<ElementKey>()
   readonly #refused = new Map<ElementKey, RefusedLine>()
-  /** How many lines are with the kernel at this moment. */
   /** Of the sets that were there when the kernel was read. */
   readonly #definitions = new Map<string, SetDefinition>()
+  /** How many lines are with the kernel at this moment. */
   #writing = 0
   /** Members of lanes that found no room, and the sets that have none. */
   readonly #leftOut = new Set<ElementKey>()
@@ -118,11 +118,12 @@ export class ElementChanges {
       const held = readHeld(name, observed.sets.get(name), now)
       this.held.replace(name, held)
       let common = 0
-      for (const [key, until] of this.wanted.of(name)) {
+      this.wanted.each(name, (key, until) => {
         const there = held.get(key)
         if (there !== undefined) common++
+        if (there === until && until > now) return
         if (planElement(key, until, there, now, READ_TOLERANCE) !== undefined) this.#pending.add(key)
-      }
+      })
       // Mostly all that is there is wanted, and need not be looked at again.
       if (common === held.size) continue
       for (const key of held.keys()) if (this.#lineFor(key) !== undefined) this.#pending.add(key)

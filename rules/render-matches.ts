@@ -14,7 +14,7 @@ export const RESPONSE = ['SIP/']
 const OPENING = ['INVITE', 'OPTIONS', 'SUBSCRIBE', 'NOTIFY', 'MESSAGE', 'REFER', 'PUBLISH']
 export const OPENING_METHODS = OPENING.map(beginningOf)
 /** Methods that belong to a call or transaction that is there already (RFC 3261, 3262, 3311, 6086). */
-const CALL = ['ACK', 'BYE', 'CANCEL', 'PRACK', 'UPDATE', 'INFO']
+const CALL = ['ACK', 'BYE', 'CANCEL', 'UPDATE', 'PRACK', 'INFO']
 export const CALL_METHODS = CALL.map(beginningOf)
 
 /**
@@ -34,9 +34,10 @@ export function startsWith(texts: readonly string[], family: Family): readonly s
 /**
  * Matches requests of these methods exactly, with the space behind the method: by its first four bytes, and the four that
  * end with the space. A rule for all methods of one length, so it takes a mixture of two of them as well (`INVIFY`).
+ * The rule of the first method comes first.
  */
 function startsWithMethod(methods: readonly string[], family: Family): readonly string[] {
-  const lengths = [...new Set(methods.map(({ length }) => length))].sort((a, b) => a - b)
+  const lengths = [...new Set(methods.map(({ length }) => length))]
   return lengths.map((length) => {
     const some = methods.filter((method) => method.length === length)
     const ends = some.map((method) => `${method} `.slice(-BYTES_A_TEST))

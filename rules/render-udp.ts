@@ -24,6 +24,9 @@ export function renderUdp(render: ChainRenderer): void {
   const { traffic, limits, sizes } = input
   const returning = (['ret3', 'ret2', 'ret1'] as const).map((purpose) => set(purpose, 'src'))
   const fewEnough = renderLimit(listingTable(sizes, limits), { family, buckets: 1, side: 'upto' })
+  // What floods are made of is found first.
+  const [invite, ...openings] = startsWithOpening(family)
+  const [ackOrBye, ...calls] = startsWithCall(family)
   // Over the limit of a prefix or of all are those who only come at the wrong time: they are dropped and not listed.
   const limited = (name: 'sip' | 'calls') =>
     limits.sip.enforced
@@ -81,8 +84,10 @@ export function renderUdp(render: ChainRenderer): void {
     `${set('asked', 'src')} -g RINGFENCE-PEER`,
     ...returning.map((match) => `${match} -g RINGFENCE-RETURNSIP`),
     // A flood of INVITEs must not cost the others their BYEs.
-    ...startsWithCall(family).map((match) => `${match} -g RINGFENCE-CALLS`),
-    ...startsWithOpening(family).map((match) => `${match} -g RINGFENCE-OPENING`),
+    `${invite} -g RINGFENCE-OPENING`,
+    `${ackOrBye} -g RINGFENCE-CALLS`,
+    ...openings.map((match) => `${match} -g RINGFENCE-OPENING`),
+    ...calls.map((match) => `${match} -g RINGFENCE-CALLS`),
     ...startsFragmentWith(CALL_METHODS, family).map((match) => `${match} -g RINGFENCE-CALLS`),
     ...startsFragmentWith(OPENING_METHODS, family).map((match) => `${match} -g RINGFENCE-OPENING`),
     // It only began like one. That is asked here, where it costs nobody who is known.

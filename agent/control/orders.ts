@@ -10,13 +10,17 @@ import { readTarget as readNormalTarget } from '../../dashboard/api/target.ts'
 import type { StrictView } from '../../dashboard/api/weather.ts'
 import {
   type Address,
+  familyOf,
   type Prefix,
   parsePrefix,
   parseSource,
+  prefixHolds,
   showPrefix,
   showSource,
+  sourcePrefixOf,
   splitPrefix,
 } from '../../registrar/net/address.ts'
+import type { Gateway } from '../../rules/desired-state.ts'
 import { KernelError } from '../../rules/kernel.ts'
 import type { AuditEntry, Decision } from '../journal/entries.ts'
 import { noticeOf } from './notice.ts'
@@ -109,9 +113,13 @@ export class Orders {
     const { notice } = await this.#done()
     const [view] = this.#o.viewsOf([decision])
     const { allowedBy } = view!
-    if (allowedBy === undefined) return { ...view!, notice }
-    const passes = `${allowedBy} is on the allowlist, which comes first: nothing of ${view!.target} is dropped`
-    return { ...view!, notice: notice === null ? `noted; ${passes}` : `${notice}; and ${passes}` }
+    if (allowedBy !== undefined) {
+      const passes = `${allowedBy} is on the allowlist, which comes first: nothing of ${view!.target} is dropped`
+      return { ...view!, notice: notice === null ? `noted; ${passes}` : `${notice}; and ${passes}` }
+    }
+    const reach = [...gatewaysCutOff(target, this.#gatewaysNotAllowed()), ...restOfSource(target)]
+    if (reach.length === 0) return { ...view!, notice }
+    return { ...view!, notice: [...(notice === null ? [] : [notice]), ...reach].join('; and ') }
   }
 
   async unblock(order: TargetOrder): Promise<{ readonly removed: readonly DecisionView[] }> {
@@ -259,6 +267,18 @@ export class Orders {
     }
   }
 
+  /** Those that a block can touch: the allowlist comes before it. */
+  #gatewaysNotAllowed(): readonly Gateway[] {
+    const isAllowed = (prefix: Prefix) =>
+      this.#o.decisions.allowedAround({ kind: 'prefix', prefix }) !== undefined
+    return this.#o
+      .config()
+      .gateways.map((gateway) => ({
+        ...gateway,
+        prefixes: gateway.prefixes.filter((one) => !isAllowed(one)),
+      }))
+  }
+
   /** Waits for the kernel, and says where it drops nothing all the same. */
   async #done(): Promise<Noted> {
     await this.#o.engine.settled()
@@ -270,6 +290,38 @@ export class Orders {
     this.#o.pardonSource(address)
     this.#o.registrar.pardon(address)
   }
+}
+
+/** An operator's block goes before the lane of the gateways: whoever blocks a trunk, or part of one, has to know it. */
+function gatewaysCutOff(target: Prefix, gateways: readonly Gateway[]): readonly string[] {
+  const holding: string[] = []
+  const held: string[] = []
+  for (const { name, prefixes } of gateways) {
+    if (prefixes.some((prefix) => prefixHolds(target, prefix))) held.push(name)
+    else if (prefixes.some((prefix) => prefixHolds(prefix, target))) holding.push(name)
+  }
+  return [
+    ...nameGateways(held).map((named) => `it cuts off ${named}`),
+    ...nameGateways(holding).map((named) => `it cuts off a part of ${named}`),
+  ]
+}
+
+function nameGateways(names: readonly string[]): readonly string[] {
+  if (names.length === 0) return []
+  const others = names.length - MOST_NAMED
+  const named = names.slice(0, MOST_NAMED).join(', ')
+  const more = others > 0 ? ` and ${others} more` : ''
+  return [`the configured ${names.length === 1 ? 'gateway' : 'gateways'} ${named}${more}`]
+}
+
+/** Verdicts judge IPv6 by /64, since whoever has one address of it has them all; the operator's word is taken as it is. */
+function restOfSource(target: Prefix): readonly string[] {
+  const { address, length } = splitPrefix(target)
+  if (familyOf(address) === 4 || length <= 64) return []
+  const source = sourcePrefixOf(address)
+  return [
+    `other addresses of ${source} are not blocked, though whoever has one of them has them all: to block them too, block ${source}`,
+  ]
 }
 
 /** The newest first. */

@@ -115,7 +115,12 @@ export class Questions {
       trial: this.#o.trial(),
       limits: {
         register: pick(config.limits.register),
-        sip: { ...pick(config.limits.sip), enforced: this.#o.sipEnforced() },
+        sip: {
+          ...pick(config.limits.sip),
+          prefix: config.limits.sip.prefix,
+          total: config.limits.sip.total,
+          enforced: this.#o.sipEnforced(),
+        },
         sipWouldLimit: (latest?.value.wouldLimit ?? [])
           .slice(0, MOST_OVER_LIMIT)
           .map(({ source, packets }) => ({ address: showPrefix(source), packets })),

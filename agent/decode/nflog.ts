@@ -9,7 +9,7 @@ const TIMESTAMP = 3
 const PAYLOAD = 9
 const PREFIX = 10
 
-/** Prefixes of Ringfence's own rules (`rules/render-chains.ts`); a letter, so that they cost little. */
+/** Prefixes of Ringfence's own rules (`rules/render-log.ts`); a letter, so that they cost little. */
 const LOGGED_BY: ReadonlyMap<string, LoggedBy> = new Map([
   ['s', 'sample'],
   ['p', 'passed'],

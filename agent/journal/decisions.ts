@@ -167,7 +167,7 @@ function* readPages<R extends TargetRow | StandingRow>(
   page: Statement<unknown[], string>,
   now: number,
 ): Generator<R> {
-  for (let after = Number.MIN_SAFE_INTEGER; ; ) {
+  for (let after = 0; ; ) {
     const rows = JSON.parse(page.get({ after, now })!) as R[]
     yield* rows
     if (rows.length < PAGE) return

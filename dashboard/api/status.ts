@@ -78,7 +78,14 @@ export interface StatusSnapshot {
   readonly trial: TrialView | null
   readonly limits: {
     readonly register: { readonly perSecond: number; readonly burst: number }
-    readonly sip: { readonly perSecond: number; readonly burst: number; readonly enforced: boolean }
+    /** A source's, a prefix's and that of all unknown sources; of requests inside calls five times as many. */
+    readonly sip: {
+      readonly perSecond: number
+      readonly burst: number
+      readonly prefix: { readonly perSecond: number; readonly burst: number }
+      readonly total: { readonly perSecond: number; readonly burst: number }
+      readonly enforced: boolean
+    }
     /** Sources over the SIP limit: they are limited while it is enforced, and would be if it were. */
     readonly sipWouldLimit: readonly { readonly address: string; readonly packets: number }[]
   }

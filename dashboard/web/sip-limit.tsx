@@ -11,7 +11,7 @@ export function SipLimit() {
   const asked = useSignal(false)
   const limits = health.value?.limits
   if (!limits) return null
-  const { perSecond, burst, enforced } = limits.sip
+  const { perSecond, burst, prefix, total, enforced } = limits.sip
   const sources = limits.sipWouldLimit
   const set = (wanted: boolean) =>
     attempt(async () => {
@@ -34,7 +34,9 @@ export function SipLimit() {
       </div>
       <p class="sub">
         {perSecond}/s, burst {burst}, for each source that is not a known customer.{' '}
-        {enforced ? 'What is over it is dropped.' : 'Nothing is dropped yet.'}
+        {enforced
+          ? `What is over it is dropped, and what is over ${prefix.perSecond}/s of a prefix or ${total.perSecond}/s of all of them.`
+          : 'Nothing is dropped yet.'}
       </p>
       {sources.length === 0 ? (
         <p class="sub">{enforced ? 'No source is over it.' : 'It would limit nobody now.'}</p>

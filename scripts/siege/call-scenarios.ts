@@ -16,9 +16,15 @@ const SDP = `Content-Type: application/sdp
       m=audio 6000 RTP/AVP 0`
 
 /** A request that the caller sends; `uri` says whether it is inside the dialog. */
-function request(method: string, uri: string, cseq: number, more: string, retransmits: boolean): string {
+function request(
+  method: string,
+  uri: string,
+  cseq: number,
+  more: string,
+  sent: 'retransmitted' | 'once',
+): string {
   const inside = uri === '[next_url]'
-  return `<send${retransmits ? ' retrans="500"' : ''}><![CDATA[
+  return `<send${sent === 'retransmitted' ? ' retrans="500"' : ''}><![CDATA[
 
       ${method} ${uri} SIP/2.0
       Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
@@ -38,24 +44,24 @@ const NEXT = '[next_url]'
 
 export const MAKE_CALLS = `<?xml version="1.0" encoding="ISO-8859-1" ?>
 <scenario name="makes calls">
-${request('INVITE', 'sip:[service]@[remote_ip]:[remote_port]', 1, SDP, true)}
+${request('INVITE', 'sip:[service]@[remote_ip]:[remote_port]', 1, SDP, 'retransmitted')}
 <recv response="100" optional="true"/>
 <recv response="180" optional="true"/>
 <recv response="200" rrs="true"/>
-${request('ACK', NEXT, 1, EMPTY, false)}
+${request('ACK', NEXT, 1, EMPTY, 'once')}
 <pause milliseconds="${HALF}"/>
-${request('INVITE', NEXT, 2, SDP, true)}
+${request('INVITE', NEXT, 2, SDP, 'retransmitted')}
 <recv response="100" optional="true"/>
 <recv response="200"/>
-${request('ACK', NEXT, 2, EMPTY, false)}
+${request('ACK', NEXT, 2, EMPTY, 'once')}
 <pause milliseconds="${HALF}"/>
-${request('BYE', NEXT, 3, EMPTY, true)}
+${request('BYE', NEXT, 3, EMPTY, 'retransmitted')}
 <recv response="200"/>
 </scenario>
 `
 
-function answer(status: string, more: string, retransmits: boolean): string {
-  return `<send${retransmits ? ' retrans="500"' : ''}><![CDATA[
+function answer(status: string, more: string, sent: 'retransmitted' | 'once'): string {
+  return `<send${sent === 'retransmitted' ? ' retrans="500"' : ''}><![CDATA[
 
       SIP/2.0 ${status}
       [last_Via:]
@@ -76,13 +82,13 @@ const inside = (text: string) => text.replace(';tag=[pid]C[call_number]', '')
 export const ANSWER_CALLS = `<?xml version="1.0" encoding="ISO-8859-1" ?>
 <scenario name="answers calls">
 <recv request="INVITE" rrs="true"/>
-${answer('200 OK', SDP, true)}
+${answer('200 OK', SDP, 'retransmitted')}
 <recv request="ACK"/>
 <recv request="INVITE"/>
-${inside(answer('200 OK', SDP, true))}
+${inside(answer('200 OK', SDP, 'retransmitted'))}
 <recv request="ACK"/>
 <recv request="BYE"/>
-${inside(answer('200 OK', EMPTY, false))}
+${inside(answer('200 OK', EMPTY, 'once'))}
 <timewait milliseconds="4000"/>
 </scenario>
 `

@@ -1,5 +1,5 @@
 /*
- * A bounded flood of REGISTERs with source addresses of one's choice, for a siege in network namespaces of our own.
+ * A bounded flood of REGISTERs and other packets with source addresses of one's choice, for a siege in network namespaces of our own.
  * It writes Ethernet frames to an AF_PACKET socket, so it can have any source, and it is paced in steps of 0.1 ms.
  *
  *   flood KEY=VALUE ...
@@ -11,6 +11,7 @@
  *     sources=twice the same, and each of them again half a second later
  *     list=FILE     addresses in turn, one a line, `ADDRESS` (random ports) or `ADDRESS:PORT`
  *     ports=random  every packet from another port
+ *     packets=A,B   what they are, in turn: register, crlf, fragments, oversized, options, invite, response, junk
  *
  * Says what it sent as one line of JSON. Compiled when a siege begins; no part of the product.
  */
@@ -32,7 +33,13 @@
 
 #define HEADERS (14 + 20 + 8)
 #define BATCH 64
-#define LONGEST 1024
+#define LONGEST 1514
+/* The text is no longer than what one frame holds. */
+#define LONGEST_TEXT (LONGEST - HEADERS)
+/* Bytes of a first fragment behind its IP header: a multiple of eight. */
+#define FIRST_FRAGMENT 72
+#define MOST_PACKETS 32
+#define MOST_CRLF 60
 /* 67 million addresses from here on, which are nobody's in a namespace of our own. */
 #define FIRST_ADDRESS 0x10000000u
 #define ADDRESSES (1u << 26)
@@ -52,6 +59,9 @@ static enum { POOL, NEW, TWICE, LISTED } kind = POOL;
 static uint32_t pool = 1;
 static int random_ports;
 static double rate;
+/* A packet in fragments is two frames, one after the other. */
+static enum packet { REGISTER, CRLF, FRAGMENT_1, FRAGMENT_2, OVERSIZED, OPTIONS, INVITE, RESPONSE, JUNK } packets[MOST_PACKETS];
+static size_t packet_count;
 
 static void end(int signal_number) {
   (void)signal_number;
@@ -101,43 +111,96 @@ static uint16_t checksum(const unsigned char *bytes) {
   return (uint16_t)~sum;
 }
 
-/* The frame of packet `count`; gives its length. The account is one of those that exist. */
-static int fill(unsigned char *frame, const unsigned char *ethernet, uint32_t to, uint16_t port, uint64_t count) {
-  struct source source = choose(count);
+/* What a packet says; gives its length. The account is one of those that exist. */
+static int say(char *text, enum packet packet, struct source source, uint32_t to, uint64_t count) {
   struct in_addr address = {.s_addr = htonl(source.address)};
   char host[INET_ADDRSTRLEN], server[INET_ADDRSTRLEN];
   inet_ntop(AF_INET, &address, host, sizeof host);
   address.s_addr = to;
   inet_ntop(AF_INET, &address, server, sizeof server);
   unsigned user = 1000 + scramble((uint32_t)count ^ ~seed) % 5000;
-  int length = snprintf((char *)frame + HEADERS, LONGEST - HEADERS,
-                        "REGISTER sip:%s SIP/2.0\r\n"
-                        "Via: SIP/2.0/UDP %s:%u;branch=z9hG4bK%08x%08llx;rport\r\n"
-                        "Max-Forwards: 70\r\n"
-                        "From: <sip:%u@%s>;tag=%08x\r\n"
-                        "To: <sip:%u@%s>\r\n"
-                        "Call-ID: %08x%08llx@%s\r\n"
-                        "CSeq: 1 REGISTER\r\n"
-                        "Contact: <sip:%u@%s:%u>\r\n"
-                        "Expires: 3600\r\n"
-                        "Content-Length: 0\r\n\r\n",
-                        server, host, source.port, seed, (unsigned long long)count, user, server, (uint32_t)count,
-                        user, server, seed, (unsigned long long)count, host, user, host, source.port);
+  if (packet == JUNK) {
+    int length = 20 + (int)(scramble((uint32_t)count) % 400);
+    for (int at = 0; at < length; at++) text[at] = (char)scramble((uint32_t)count * 421 + (uint32_t)at);
+    return length;
+  }
+  if (packet == RESPONSE)
+    return snprintf(text, LONGEST_TEXT,
+                    "SIP/2.0 %s\r\n"
+                    "Via: SIP/2.0/UDP %s:5060;branch=z9hG4bK%08x%08llx\r\n"
+                    "From: <sip:%s>;tag=%08x\r\n"
+                    "To: <sip:%u@%s>;tag=%08llx\r\n"
+                    "Call-ID: %08x%08llx@%s\r\n"
+                    "CSeq: 1 %s\r\n"
+                    "Content-Length: 0\r\n\r\n",
+                    count % 2 ? "200 OK" : "401 Unauthorized", server, seed, (unsigned long long)count, server, seed, user,
+                    host, (unsigned long long)count, seed, (unsigned long long)count, server,
+                    count % 2 ? "OPTIONS" : "REGISTER");
+  int length = 0;
+  if (packet == CRLF) {
+    /* Kamailio and others pass over as many as there are. */
+    int pairs = 1 + (int)(scramble((uint32_t)count) % MOST_CRLF);
+    for (; pairs > 0; pairs--) length += snprintf(text + length, 3, "\r\n");
+  }
+  const char *method = packet == OPTIONS ? "OPTIONS" : packet == INVITE ? "INVITE" : "REGISTER";
+  char contact[1000];
+  int more = packet == OVERSIZED ? (int)sizeof contact - 1 : 0;
+  memset(contact, 'x', sizeof contact);
+  if (more) memcpy(contact, ";x=", 3);
+  contact[more] = 0;
+  return length + snprintf(text + length, LONGEST_TEXT - (size_t)length,
+                           "%s sip:%s SIP/2.0\r\n"
+                           "Via: SIP/2.0/UDP %s:%u;branch=z9hG4bK%08x%08llx;rport\r\n"
+                           "Max-Forwards: 70\r\n"
+                           "From: <sip:%u@%s>;tag=%08x\r\n"
+                           "To: <sip:%u@%s>\r\n"
+                           "Call-ID: %08x%08llx@%s\r\n"
+                           "CSeq: 1 %s\r\n"
+                           "Contact: <sip:%u@%s:%u>%s\r\n"
+                           "Expires: 3600\r\n"
+                           "Content-Length: 0\r\n\r\n",
+                           method, server, host, source.port, seed, (unsigned long long)count, user, server,
+                           (uint32_t)count, user, server, seed, (unsigned long long)count, host, method, user, host,
+                           source.port, contact);
+}
+
+/* The frame of number `count`; gives its length. */
+static int fill(unsigned char *frame, const unsigned char *ethernet, uint32_t to, uint16_t port, uint64_t count) {
+  static char text[LONGEST_TEXT];
+  enum packet packet = packets[count % packet_count];
+  uint64_t of = packet == FRAGMENT_2 ? count - 1 : count;
+  struct source source = choose(of);
+  int length = say(text, packet, source, to, of);
+  if (length >= LONGEST_TEXT) length = LONGEST_TEXT - 1;
+  int total = 8 + length;
   memcpy(frame, ethernet, 14);
   unsigned char *ip = frame + 14, *udp = frame + 34;
   memset(ip, 0, 28);
   ip[0] = 0x45;
-  *(uint16_t *)(ip + 2) = htons((uint16_t)(28 + length));
   ip[8] = 63;
   ip[9] = 17;
   *(uint32_t *)(ip + 12) = htonl(source.address);
   *(uint32_t *)(ip + 16) = to;
+  int held = total;
+  if (packet == FRAGMENT_2) {
+    held = total - FIRST_FRAGMENT;
+    memcpy(udp, text + FIRST_FRAGMENT - 8, (size_t)held);
+    *(uint16_t *)(ip + 6) = htons(FIRST_FRAGMENT / 8);
+  } else {
+    *(uint16_t *)udp = htons(source.port);
+    *(uint16_t *)(udp + 2) = htons(port);
+    *(uint16_t *)(udp + 4) = htons((uint16_t)total);
+    /* The checksum of UDP stays zero, which means none. */
+    memcpy(udp + 8, text, (size_t)length);
+    if (packet == FRAGMENT_1) {
+      held = FIRST_FRAGMENT;
+      *(uint16_t *)(ip + 6) = htons(0x2000);
+    }
+  }
+  if (packet == FRAGMENT_1 || packet == FRAGMENT_2) *(uint16_t *)(ip + 4) = htons((uint16_t)of);
+  *(uint16_t *)(ip + 2) = htons((uint16_t)(20 + held));
   *(uint16_t *)(ip + 10) = htons(checksum(ip));
-  *(uint16_t *)udp = htons(source.port);
-  *(uint16_t *)(udp + 2) = htons(port);
-  *(uint16_t *)(udp + 4) = htons((uint16_t)(8 + length));
-  /* The checksum of UDP stays zero, which means none. */
-  return HEADERS + length;
+  return 34 + held;
 }
 
 static void fail(const char *what) {
@@ -163,6 +226,25 @@ static void read_list(const char *file) {
   if (!listed_count) fail("the list is empty");
 }
 
+static void add_packet(enum packet packet) {
+  if (packet_count == MOST_PACKETS) fail("too many kinds of packets");
+  packets[packet_count++] = packet;
+}
+
+static void read_packets(char *list) {
+  for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
+    if (!strcmp(name, "register")) add_packet(REGISTER);
+    else if (!strcmp(name, "crlf")) add_packet(CRLF);
+    else if (!strcmp(name, "fragments")) { add_packet(FRAGMENT_1); add_packet(FRAGMENT_2); }
+    else if (!strcmp(name, "oversized")) add_packet(OVERSIZED);
+    else if (!strcmp(name, "options")) add_packet(OPTIONS);
+    else if (!strcmp(name, "invite")) add_packet(INVITE);
+    else if (!strcmp(name, "response")) add_packet(RESPONSE);
+    else if (!strcmp(name, "junk")) add_packet(JUNK);
+    else fail("knows no such packet");
+  }
+}
+
 int main(int argc, char **argv) {
   const char *device = "eth0";
   unsigned char ethernet[14] = {0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 8, 0};
@@ -185,6 +267,7 @@ int main(int argc, char **argv) {
     else if (!strcmp(key, "seconds")) seconds = atof(value);
     else if (!strcmp(key, "seed")) seed = (uint32_t)atoll(value);
     else if (!strcmp(key, "ports")) random_ports = !strcmp(value, "random");
+    else if (!strcmp(key, "packets")) read_packets(value);
     else if (!strcmp(key, "list")) { kind = LISTED; read_list(value); }
     else if (!strcmp(key, "sources")) {
       if (!strcmp(value, "new")) kind = NEW;
@@ -193,6 +276,7 @@ int main(int argc, char **argv) {
     } else fail("knows no such key");
   }
   if (!to || seconds <= 0 || seconds > MOST_SECONDS) fail("needs to=ADDRESS and seconds=N");
+  if (!packet_count) add_packet(REGISTER);
   if (kind == TWICE && rate <= 0) fail("sources=twice needs a rate");
   signal(SIGTERM, end);
   signal(SIGINT, end);
@@ -237,6 +321,6 @@ int main(int argc, char **argv) {
     sent += (uint64_t)done;
     owed -= done;
   }
-  printf("{\"sent\":%llu,\"seconds\":%.3f}\n", (unsigned long long)sent, time - begun);
+  printf("{\"sent\":%llu,\"seconds\":%.3f,\"begun\":%.3f}\n", (unsigned long long)sent, time - begun, begun * 1e3);
   return 0;
 }

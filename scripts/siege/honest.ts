@@ -1,5 +1,5 @@
-import type { Cast } from './cast.ts'
 import { CALLER, TRUNK } from './calls.ts'
+import type { Cast } from './cast.ts'
 import { OFFICE, OFFICE_GUESSER_PORTS } from './cast.ts'
 import { roamedSeat } from './phones/incidents.ts'
 import { CARRIER } from './softswitch.ts'

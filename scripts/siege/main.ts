@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { EXIT_FAILED, EXIT_USAGE, runAsked } from '../bench/asked.ts'
 import { describeMachine } from '../bench/figures.ts'
 import { ATTACKS, type AttackName } from './attacks.ts'
+import { GUARD_NAMES, type GuardName } from './guards/guard.ts'
 import { figuresOf, renderFigures } from './report.ts'
 import { besiege, type SiegeOrder } from './siege.ts'
 import { SiegeStage } from './stage.ts'
@@ -72,7 +73,7 @@ function readArguments(args: string[]): Asked | string {
   })
   const { attack, guard, nonces, help, json } = values
   if (!Object.hasOwn(ATTACKS, attack)) return `There is no attack ${JSON.stringify(attack)}.\n\n${usage()}`
-  if (guard !== 'none' && guard !== 'ringfence') return '--guard takes none or ringfence.'
+  if (!(GUARD_NAMES as readonly string[]).includes(guard)) return `--guard takes ${GUARD_NAMES.join(', ')}.`
   if (nonces !== 'shared' && nonces !== 'unique') return '--nonces takes shared or unique.'
   const seconds = Number(values.seconds)
   if (!(seconds >= 5 && seconds <= LONGEST)) return `--seconds takes a number from 5 to ${LONGEST}.`
@@ -80,7 +81,11 @@ function readArguments(args: string[]): Asked | string {
   if (!(share > 0 && share <= 1)) return '--share takes a number over 0, at most 1.'
   const seed = Number(values.seed)
   if (!Number.isSafeInteger(seed) || seed < 0) return '--seed takes a whole number.'
-  return { help, json, order: { attack: attack as AttackName, guard, nonces, seconds, share, seed } }
+  return {
+    help,
+    json,
+    order: { attack: attack as AttackName, guard: guard as GuardName, nonces, seconds, share, seed },
+  }
 }
 
 function usage(): string {
@@ -93,7 +98,7 @@ function usage(): string {
     '',
     ...Object.entries(ATTACKS).map(([name, { about }]) => `  --attack ${name.padEnd(width)}  ${about}`),
     '',
-    '  --guard none|ringfence   who protects the softswitch (ringfence)',
+    `  --guard NAME             who protects the softswitch, of ${GUARD_NAMES.join(', ')} (ringfence)`,
     '  --nonces shared|unique   how the softswitch makes its nonces (shared)',
     '  --seconds N              how long the attack lasts (45); newcomers need 34 and more',
     '  --share X                of the attack’s full rate, over 0 to 1 (1)',

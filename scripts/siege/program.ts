@@ -16,7 +16,11 @@ export class Program {
   #errors = ''
 
   /** `errorsTo` is a file for what it says on its standard error, which somebody else reads as its log. */
-  constructor(command: string, args: readonly string[], options: { readonly cwd: string; readonly errorsTo?: string }) {
+  constructor(
+    command: string,
+    args: readonly string[],
+    options: { readonly cwd: string; readonly errorsTo?: string },
+  ) {
     this.#errorsFile = options.errorsTo
     const log = options.errorsTo === undefined ? 'pipe' : openSync(options.errorsTo, 'a')
     this.#child = spawn(command, args, {

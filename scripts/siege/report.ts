@@ -1,25 +1,21 @@
-import { percentile, showCount } from '../bench/figures.ts'
-import type { PhoneKind, PhoneRecord, PhonesResult, Registration } from './phones/plan.ts'
-import { NEWCOMER_TIME, type SiegeRecord } from './siege.ts'
+import { showCount } from '../bench/figures.ts'
+import type { CallerName, CallFigures } from './calls.ts'
+import type { KernelTables } from './kernel-tables.ts'
+import {
+  convergedAfter,
+  type KindFigures,
+  kindsOf,
+  NEWCOMER_TIME,
+  type NewcomerFigures,
+  newcomersOf,
+  troubledFor,
+  unansweredOf,
+} from './phone-figures.ts'
+import type { PhoneKind } from './phones/plan.ts'
+import type { SiegeRecord } from './siege.ts'
 
-/** A registration counts as a success with a 200 within so many milliseconds. */
-const IN_TIME = 4_000
 /** Less idle than this and the machine was the limit, not what is measured. */
 const SATURATED = 0.95
-
-/** Of the registrations that phones of a kind began while the attack went on. */
-export interface KindFigures {
-  readonly phones: number
-  readonly registrations: number
-  /** With a 200 within 4 s, 0 to 1; null where there were none. */
-  readonly success: number | null
-  readonly late: number
-  readonly refused: number
-  readonly silence: number
-  /** Milliseconds from the first packet to the 200, of those that got one; null where none did. */
-  readonly p50: number | null
-  readonly p99: number | null
-}
 
 export interface SiegeFigures {
   readonly attack: string
@@ -27,18 +23,27 @@ export interface SiegeFigures {
   readonly nonces: string
   readonly seconds: number
   readonly seed: number
+  readonly share: number
   readonly attackPerSecond: number | null
   readonly attackSent: number | null
   readonly kinds: Readonly<Partial<Record<PhoneKind, KindFigures>>>
-  readonly newcomers: {
-    readonly phones: number
-    /** Of those who appeared early enough to have their 32 s in the attack, 0 to 1. */
-    readonly within32: number | null
-    readonly p50: number | null
-    readonly p99: number | null
-  }
+  readonly newcomers: NewcomerFigures
+  /** Phones of each kind that the guard, or whatever else, kept out before anybody attacked. */
+  readonly absent: Readonly<Partial<Record<PhoneKind, number>>>
+  /** Phones that were registered before and heard nothing for 32 s in the attack. */
+  readonly unanswered: number
+  /** Milliseconds until all customers were served in time again; null: they always were. */
+  readonly troubledFor: number | null
+  /** Of a storm: milliseconds until its last phone was back; null where not all came back, or there was none. */
+  readonly convergedAfter: number | null
+  readonly storm: number
+  readonly calls: Readonly<Record<CallerName, CallFigures>>
+  /** Milliseconds from the flood's first packet; null where there was no flood, or no drop within 5 s. */
+  readonly firstDropAfter: number | null
+  /** Bytes. */
+  readonly tables: KernelTables | null
   readonly honestBlocked: readonly string[]
-  readonly decisions: number
+  readonly bans: number
   readonly reachedPerSecond: number
   readonly answeredPerSecond: number
   /** Percent of one core. */
@@ -66,33 +71,39 @@ export interface SiegeFigures {
 export function figuresOf(record: SiegeRecord): SiegeFigures {
   const { order, phones, flood, before, after } = record
   const seconds = (after.time - before.time) / 1_000
-  const spent = (name: 'daemon' | 'sensor' | 'capture') =>
-    (after.figures![name].time - before.figures![name].time) / seconds / 10
+  const spent = (name: string) =>
+    ((after.figures![name]?.time ?? 0) - (before.figures![name]?.time ?? 0)) / seconds / 10
   const read = (after.arrived.read - before.arrived.read) / seconds
   const refused = (after.arrived.refused - before.arrived.refused) / seconds
   const busy =
     (after.machine.busy - before.machine.busy) / Math.max(1, after.machine.all - before.machine.all)
   const own = (after.machine.own - before.machine.own) / Math.max(1, after.machine.all - before.machine.all)
-  const kinds: Partial<Record<PhoneKind, KindFigures>> = {}
-  for (const kind of ['customer', 'ordinary', 'newcomer', 'office'] as const) {
-    const those = phones.phones.filter((phone) => phone.kind === kind)
-    if (those.length > 0) kinds[kind] = kindFigures(those, phones)
-  }
   return {
     attack: order.attack,
     guard: order.guard,
     nonces: order.nonces,
     seconds: order.seconds,
     seed: order.seed,
+    share: order.share,
     attackPerSecond: flood ? flood.sent / flood.seconds : null,
     attackSent: flood?.sent ?? null,
-    kinds,
-    newcomers: newcomerFigures(phones),
-    honestBlocked: record.honestDecisions.map(({ target, by, reason }) => `${target} by ${by}: ${reason}`),
-    decisions: record.decisions,
+    kinds: kindsOf(phones),
+    newcomers: newcomersOf(phones),
+    absent: record.absent,
+    unanswered: unansweredOf(phones),
+    troubledFor: troubledFor(phones),
+    convergedAfter: convergedAfter(phones),
+    storm: phones.phones.filter(({ kind }) => kind === 'storm').length,
+    calls: record.calls,
+    firstDropAfter: flood && record.firstDrop !== null ? Math.max(0, record.firstDrop - flood.begun) : null,
+    tables: record.tables,
+    honestBlocked: record.honestBans.map(({ target, by, reason }) => `${target} by ${by}: ${reason}`),
+    bans: record.bans,
     reachedPerSecond: read + refused,
     answeredPerSecond: read,
-    cpu: after.figures && { daemon: spent('daemon'), sensor: spent('sensor'), capture: spent('capture') },
+    cpu:
+      after.figures &&
+      Object.fromEntries(Object.keys(after.figures).map((name) => [name, spent(name)] as const)),
     memory: record.memory,
     framesSeen: after.status && after.status.sensor.framesSeen - before.status!.sensor.framesSeen,
     framesLost: after.status && after.status.sensor.framesLost - before.status!.sensor.framesLost,
@@ -109,50 +120,6 @@ export function figuresOf(record: SiegeRecord): SiegeFigures {
     explained: record.explained,
   }
 }
-
-function kindFigures(phones: readonly PhoneRecord[], { attack, ended }: PhonesResult): KindFigures {
-  const during = phones.flatMap(({ registrations }) =>
-    registrations.filter(
-      ({ begun }) => begun >= (attack.begun ?? 0) && begun < Math.min(attack.ended ?? ended, ended - IN_TIME),
-    ),
-  )
-  const got = during.filter(({ outcome }) => outcome === 'registered')
-  const times = got.map(timeOf)
-  const count = (outcome: Registration['outcome']) => during.filter((one) => one.outcome === outcome).length
-  return {
-    phones: phones.length,
-    registrations: during.length,
-    success: share(times.filter((time) => time <= IN_TIME).length, during.length),
-    late: times.filter((time) => time > IN_TIME).length,
-    refused: count('refused'),
-    silence: count('silence') + count(null),
-    p50: orNull(percentile(times, 0.5)),
-    p99: orNull(percentile(times, 0.99)),
-  }
-}
-
-/** From a newcomer's first packet to its first 200, whatever it had to try in between. */
-function newcomerFigures({ phones, attack, ended }: PhonesResult): SiegeFigures['newcomers'] {
-  const end = attack.ended ?? ended
-  const those = phones.filter(({ kind, registrations: [first] }) => {
-    // One second less: the last of them appears when the attack has 32 s to go, give or take its start.
-    return kind === 'newcomer' && first !== undefined && first.begun + (NEWCOMER_TIME - 1) * 1_000 <= end
-  })
-  const times = those.flatMap(({ registrations }) => {
-    const success = registrations.find(({ outcome }) => outcome === 'registered')
-    return success ? [success.ended! - registrations[0]!.begun] : []
-  })
-  return {
-    phones: those.length,
-    within32: share(times.filter((time) => time <= NEWCOMER_TIME * 1_000).length, those.length),
-    p50: orNull(percentile(times, 0.5)),
-    p99: orNull(percentile(times, 0.99)),
-  }
-}
-
-const timeOf = ({ begun, ended }: Registration) => ended! - begun
-const share = (part: number, all: number) => (all === 0 ? null : part / all)
-const orNull = (value: number) => (Number.isNaN(value) ? null : Math.round(value))
 
 function grown(
   before: Readonly<Record<string, number>>,
@@ -190,25 +157,45 @@ export function renderFigures(figures: SiegeFigures): string {
     const value = `${showShare(within32)} of ${phones}; p50 ${showTime(p50)}, p99 ${showTime(p99)}`
     rows.push([`newcomers within ${NEWCOMER_TIME} s`, value])
   }
+  const absent = showEach(figures.absent, showCount)
+  if (absent) rows.push(['not registered even before the attack', absent])
+  rows.push(['waited for 32 s without an answer', `${figures.unanswered} phones that had been registered`])
+  if (figures.storm > 0) {
+    const all = `${showCount(figures.storm)} phones`
+    rows.push(['back after the outage', `${all}, the last after ${showTime(figures.convergedAfter)}`])
+  }
+  if (figures.kinds.customer) {
+    const value = figures.troubledFor === null ? 'always' : `after ${showTime(figures.troubledFor)}`
+    rows.push(['customers all served in time', value])
+  }
+  for (const [name, { begun, completed, broken }] of Object.entries(figures.calls)) {
+    rows.push([`calls of the ${name}`, `${begun} begun, ${completed} completed, ${broken} broken`])
+  }
+  if (figures.firstDropAfter !== null) rows.push(['first drop', showTime(figures.firstDropAfter)])
   if (figures.guard !== 'none') {
     rows.push(['honest blocked or suspended', showHonest(figures.honestBlocked)])
-    rows.push(['blocks and suspensions in all', showCount(figures.decisions)])
+    rows.push(['blocks and suspensions in all', showCount(figures.bans)])
   }
   const { reachedPerSecond, answeredPerSecond } = figures
   rows.push([
     'reached the softswitch',
     `${showCount(reachedPerSecond)}/s, of which it read ${showCount(answeredPerSecond)}/s`,
   ])
-  if (figures.cpu && figures.memory) {
+  if (figures.cpu && figures.memory && Object.keys(figures.cpu).length > 0) {
     rows.push(['processor time, % of a core', showEach(figures.cpu, (value) => value.toFixed(1))])
-    rows.push(['memory, MB', showEach(figures.memory, (value) => (value / 1e6).toFixed(0))])
-    const seen = `${showCount(figures.framesSeen ?? 0)} seen, ${showCount(figures.framesLost ?? 0)} lost`
-    rows.push(['frames', seen])
+    rows.push(['memory, MB', showEach(figures.memory, showMegabytes)])
+  }
+  if (figures.tables) {
+    const { sets, limits } = figures.tables
+    rows.push(["the kernel's tables, MB", `sets ${showMegabytes(sets)}, limits ${showMegabytes(limits)}`])
+  }
+  if (figures.framesSeen !== null) {
+    rows.push(['frames', `${showCount(figures.framesSeen)} seen, ${showCount(figures.framesLost ?? 0)} lost`])
     rows.push(['limits', figures.strict ?? ''])
     rows.push(['dropped by the kernel', showEach(figures.dropped ?? {}, showCount) || 'nothing'])
-    rows.push(['by these rules', showEach(figures.droppedBy ?? {}, showCount) || 'none'])
-    if (figures.full.length > 0) rows.push(['full', figures.full.join(' ')])
   }
+  if (figures.droppedBy) rows.push(['by these rules', showEach(figures.droppedBy, showCount) || 'none'])
+  if (figures.full.length > 0) rows.push(['full', figures.full.join(' ')])
   const percent = (value: number) => `${(100 * value).toFixed(0)} %`
   const machine = `${percent(figures.machineBusy)} busy (${percent(figures.machineOwn)} by this siege)${figures.saturated ? ', SATURATED' : ''}`
   const drops = `${showCount(figures.queueDrops)} packets lost in queues`
@@ -233,5 +220,6 @@ function showHonest(those: readonly string[]): string {
   return those.length === 0 ? '0' : `${those.length}: ${those.slice(0, 5).join('; ')}`
 }
 
+const showMegabytes = (bytes: number) => (bytes / 1e6).toFixed(1)
 const showShare = (value: number | null) => (value === null ? '–' : `${(100 * value).toFixed(1)} %`)
 const showTime = (value: number | null) => (value === null ? '–' : `${showCount(value)} ms`)

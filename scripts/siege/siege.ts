@@ -1,38 +1,33 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { DecisionView } from '../../dashboard/api/decisions.ts'
-import type { StatusSnapshot } from '../../dashboard/api/status.ts'
-import { ATTACKS, type Attack, type AttackName } from './attacks.ts'
-import { castOf } from './cast.ts'
+import type { Attack } from './attack.ts'
+import { ATTACKS, type AttackName } from './attacks.ts'
+import { type CallerName, type CallFigures, Calls } from './calls.ts'
+import { type Cast, type CastSizes, castOf, STORM_SECONDS } from './cast.ts'
+import { type Explained, explainLate } from './explain-late.ts'
 import { compileFlood, type FloodResult, floodResult, startFlood } from './flood.ts'
-import { Guard, type ProcessName } from './guard.ts'
+import { chooseGuard, softswitchFor } from './guards/choose-guard.ts'
+import type { Ban, GuardName } from './guards/guard.ts'
+import { Ringfence } from './guards/ringfence.ts'
 import { isHonest } from './honest.ts'
-import { type MachineTimes, machineTimes } from './machine.ts'
-import type { GuessersResult, PhonesResult } from './phones/plan.ts'
+import { type KernelTables, kernelTables } from './kernel-tables.ts'
+import { type Moment, momentOf } from './moment.ts'
+import { NEWCOMER_TIME } from './phone-figures.ts'
+import type { GuessersResult, PhoneKind, PhonesResult } from './phones/plan.ts'
 import { Guessers, Phones } from './players.ts'
-import { type Program, until } from './program.ts'
-import { type Arrived, arrivedAt, type Nonces, startSoftswitch } from './softswitch.ts'
+import { until } from './program.ts'
+import { type Nonces, startSoftswitch } from './softswitch.ts'
 import { SERVER, type SiegeStage } from './stage.ts'
+import { firstDropAfter, Watch } from './watch.ts'
 
 export interface SiegeOrder {
   readonly attack: AttackName
-  readonly guard: 'none' | 'ringfence'
+  readonly guard: GuardName
   readonly nonces: Nonces
   /** How long the attack lasts. */
   readonly seconds: number
-  /** Of the attack's full rate. */
+  /** Of the attack's full rate, and of a storm's phones. */
   readonly share: number
   readonly seed: number
-}
-
-/** What the guard and the machine were like at a moment. */
-interface Moment {
-  readonly time: number
-  readonly arrived: Arrived
-  readonly machine: MachineTimes
-  readonly status: StatusSnapshot | null
-  readonly figures: ReturnType<Guard['figures']> | null
-  /** Packets that each rule has dropped. */
-  readonly drops: Readonly<Record<string, number>> | null
 }
 
 /** Everything that was counted; `report.ts` makes figures of it. */
@@ -40,64 +35,67 @@ export interface SiegeRecord {
   readonly order: SiegeOrder
   readonly about: string
   readonly phones: PhonesResult
+  /** Phones of each kind that had not registered when the attack began, though nobody attacked. */
+  readonly absent: Readonly<Partial<Record<PhoneKind, number>>>
+  readonly calls: Readonly<Record<CallerName, CallFigures>>
   readonly flood: FloodResult | null
   readonly guessers: GuessersResult | null
   readonly before: Moment
   readonly after: Moment
-  /** Blocks and suspensions that stood at any second of the siege, of the honest and of all. */
-  readonly honestDecisions: readonly DecisionView[]
-  readonly decisions: number
-  /** The most that each process held, in bytes. */
-  readonly memory: Readonly<Record<ProcessName, number>> | null
-  /** Of some phones that were not registered in time, what `ringfence explain` says of their lane. */
-  readonly explained: readonly { readonly address: string; readonly lane: string; readonly reason: string }[]
+  /** When the guard's rules first dropped something, by the clock of the flood's begin; null: nothing within 5 s. */
+  readonly firstDrop: number | null
+  readonly tables: KernelTables | null
+  /** Bans that stood at any second of the siege, of the honest and of all. */
+  readonly honestBans: readonly Ban[]
+  readonly bans: number
+  /** The most that each kind of process held, in bytes. */
+  readonly memory: Readonly<Record<string, number>> | null
+  /** Of some phones that were not registered in time, what Ringfence knows of them. */
+  readonly explained: readonly Explained[]
 }
 
-/** Seconds in which all phones that are there before must have registered. */
-const WARM_UP = 90
-/** A newcomer has so long; so the attack goes on for as long after the last of them appeared. */
-export const NEWCOMER_TIME = 32
+/** Seconds in which all phones that are there before must have registered, or the attack begins without them. */
+const WARM_UP = 60
 /** Phones that came in the attack's last seconds get their answer, or not. */
 const AFTERMATH = 6
-const MOST_EXPLAINED = 5
-/** Milliseconds; what was begun just before the end was not answered for no other reason. */
-const LATE = 4_000
+/** Seconds of calls before the attack, so that some are at each of their moments. */
+const CALLS_BEFORE = 6
+/** Seconds that a softswitch is away in an outage. */
+const OUTAGE = 5
 
 /** One siege from an empty stage to its record. The caller removes the stage. */
 export async function besiege(
   stage: SiegeStage,
-  order: SiegeOrder,
+  asked: SiegeOrder,
   say: (line: string) => void,
 ): Promise<SiegeRecord> {
-  const attack: Attack = ATTACKS[order.attack]
+  const attack: Attack = ATTACKS[asked.attack]
+  // A storm is watched until long after its last phone should be registered.
+  const least = attack.outage ? Math.ceil(STORM_SECONDS * (1.3 + 1.2 * asked.share)) : 0
+  const order = { ...asked, seconds: Math.max(asked.seconds, least) }
   await stage.build()
   const flood = attack.flood ? await compileFlood(stage) : null
-  const softswitch = await startSoftswitch(stage, order.nonces)
-  const guard = order.guard === 'ringfence' ? new Guard(stage) : null
+  const added = softswitchFor(order.guard)
+  let softswitch = await startSoftswitch(stage, order.nonces, added)
+  const guard = chooseGuard(order.guard, stage, attack.settings ?? '')
   await guard?.start()
+  const watch = guard ? new Watch(guard) : null
 
-  const newcomersWithin = [1, Math.max(2, order.seconds - NEWCOMER_TIME)] as const
-  const cast = castOf(attack.cast, newcomersWithin)
-  const phones = new Phones(stage, {
-    server: SERVER,
-    port: 5_060,
-    seed: order.seed,
-    reuseNonce: 0.5,
-    groups: cast.groups,
-    longest: WARM_UP + order.seconds + 60,
-  })
+  const sizes = scaledCast(attack.cast, order.share)
+  const cast = castOf(sizes, [1, Math.max(2, order.seconds - NEWCOMER_TIME)])
   say('the phones register')
-  const { customers, ordinary, office } = attack.cast
-  await until(
-    () => {
-      const { customer = 0, ordinary: some = 0, office: inside = 0 } = phones.registered()
-      return customer + some + inside === customers + ordinary + office
-    },
-    { within: WARM_UP * 1_000, what: 'all phones registered before the attack', every: 500 },
-  )
+  const { phones, absent } = await gather(stage, cast, order)
+  const calls = new Calls(stage)
+  await calls.start()
+  await pause(CALLS_BEFORE * 1_000)
+  if (attack.outage) {
+    say('the softswitch is away')
+    await softswitch.end()
+    await pause(OUTAGE * 1_000)
+    softswitch = await startSoftswitch(stage, order.nonces, added)
+  }
 
   say(`the attack begins: ${attack.about}`)
-  const watch = guard ? new Watch(guard) : null
   const before = await momentOf(stage, softswitch, guard)
   phones.attackBegins()
   const running = flood
@@ -108,33 +106,78 @@ export async function besiege(
       })
     : null
   const guessers = attack.guessing ? startGuessing(stage, attack.guessing, order) : null
+  const dropped = guard ? firstDropAfter(guard, before.drops!) : Promise.resolve(null)
   const sent = running ? await floodResult(running) : await pause(order.seconds * 1_000).then(() => null)
+  const firstDrop = await dropped
   const guessed = (await guessers?.finish()) ?? null
   phones.attackEnds()
   const after = await momentOf(stage, softswitch, guard)
   say('the attack is over')
-  await pause(AFTERMATH * 1_000)
+  const [called, tables] = await Promise.all([
+    calls.finish(),
+    guard ? kernelTables(stage) : null,
+    pause(AFTERMATH * 1_000),
+  ])
   const result = await phones.finish()
   await watch?.stop()
+  const bans = [...(watch?.bans.values() ?? [])]
+  const explained = guard instanceof Ringfence ? await explainLate(guard, result) : []
+  await guard?.end()
   return {
     order,
     about: attack.about,
     phones: result,
+    absent,
+    calls: called,
     flood: sent,
     guessers: guessed,
     before,
     after,
-    honestDecisions: watch
-      ? [...watch.decisions.values()].filter(({ target }) => isHonest(target, cast))
-      : [],
-    decisions: watch?.decisions.size ?? 0,
+    firstDrop,
+    tables,
+    honestBans: bans.filter(({ target }) => isHonest(target, cast)),
+    bans: bans.length,
     memory: watch?.memory ?? null,
-    explained: guard ? await explainLate(guard, result) : [],
+    explained,
   }
+}
+
+/** The phones, registered as far as they could be before the attack. */
+async function gather(
+  stage: SiegeStage,
+  cast: Cast,
+  { seed, seconds }: SiegeOrder,
+): Promise<{ readonly phones: Phones; readonly absent: SiegeRecord['absent'] }> {
+  const there = cast.groups.filter(({ appears }) => appears === 'before')
+  const longestWait = WARM_UP + Math.max(0, ...there.map(({ within: [, last] }) => last))
+  const phones = new Phones(stage, {
+    server: SERVER,
+    port: 5_060,
+    seed,
+    reuseNonce: 0.5,
+    groups: cast.groups,
+    longest: longestWait + seconds + 120,
+  })
+  const missing = () => {
+    const registered = phones.registered()
+    const counts = there.map(({ kind, seats }) => [kind, seats.length - (registered[kind] ?? 0)] as const)
+    return counts.filter(([, amount]) => amount > 0)
+  }
+  // A guard that keeps some of them out is besieged all the same: that is a figure, not a failure of the stage.
+  await until(() => missing().length === 0, {
+    within: longestWait * 1_000,
+    what: 'all phones registered before the attack',
+    every: 500,
+  }).catch(() => {})
+  return { phones, absent: Object.fromEntries(missing()) }
 }
 
 function scaled<T extends { readonly perSecond: number | null }>(flood: T, share: number): T {
   return { ...flood, perSecond: flood.perSecond === null ? null : flood.perSecond * share }
+}
+
+function scaledCast(sizes: CastSizes, share: number): CastSizes {
+  return sizes.storm === undefined ? sizes : { ...sizes, storm: Math.round(sizes.storm * share) }
 }
 
 function startGuessing(
@@ -150,80 +193,4 @@ function startGuessing(
     seed: order.seed,
     longest: order.seconds + 60,
   })
-}
-
-async function momentOf(stage: SiegeStage, softswitch: Program, guard: Guard | null): Promise<Moment> {
-  const status = guard ? await guard.status() : null
-  return {
-    time: performance.now(),
-    arrived: arrivedAt(softswitch),
-    machine: await machineTimes(stage),
-    status,
-    figures: guard?.figures() ?? null,
-    drops: guard ? await guard.dropsByRule() : null,
-  }
-}
-
-/** Looks once a second at what stands and what the guard holds, so that nothing that came and went is missed. */
-class Watch {
-  readonly decisions = new Map<number, DecisionView>()
-  readonly memory: Record<ProcessName, number> = { daemon: 0, sensor: 0, capture: 0 }
-  readonly #guard: Guard
-  readonly #done: Promise<void>
-  #stopped = false
-
-  constructor(guard: Guard) {
-    this.#guard = guard
-    this.#done = this.#run()
-    // Heard by whoever stops it; until then it must not end the siege without its stage being removed.
-    this.#done.catch(() => {})
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true
-    await this.#done
-  }
-
-  async #run(): Promise<void> {
-    for (let last = false; !last; ) {
-      last = this.#stopped
-      for (const decision of await this.#guard.blocked()) this.decisions.set(decision.id, decision)
-      const figures = this.#guard.figures()
-      for (const name of ['daemon', 'sensor', 'capture'] as const) {
-        this.memory[name] = Math.max(this.memory[name], figures[name].memory)
-      }
-      await pause(1_000)
-    }
-  }
-}
-
-/** What the guard knows of phones that waited for longer than a newcomer has, or to the end. */
-async function explainLate(
-  guard: Guard,
-  { phones, attack, ended: end }: PhonesResult,
-): Promise<SiegeRecord['explained']> {
-  const since = attack.begun ?? 0
-  const late = phones.flatMap(({ kind, address, port, registrations }) => {
-    const waited = registrations.filter(
-      ({ begun, ended, outcome }) =>
-        begun >= since &&
-        (ended ?? end) - begun > LATE &&
-        (outcome !== 'registered' || ended! - begun > NEWCOMER_TIME * 1_000),
-    )
-    return waited.length === 0 ? [] : [{ kind, address, port, waited }]
-  })
-  const stories = late.slice(0, MOST_EXPLAINED).map(async ({ kind, address, port, waited }) => {
-    const { lane, laneReason, registers, challenges, successes } = await guard.explain(address)
-    const counts = `${registers} REGISTERs, ${challenges} challenges, ${successes} successes`
-    const times = waited.map(({ begun, outcome }) => {
-      const at = ((begun - since) / 1_000).toFixed(1)
-      return `${outcome ?? 'nothing'} to that of second ${at}`
-    })
-    return {
-      address: `${kind} ${address}:${port}`,
-      lane,
-      reason: `${laneReason} (${counts}; ${times.join(', ')})`,
-    }
-  })
-  return Promise.all(stories)
 }

@@ -101,8 +101,7 @@ route[CALLS] {
 }
 
 /** -2: a wrong password; what is merely stale or without credentials is no failure. */
-const LOG_FAILURE =
-  'if ($rc == -2) { xlog("L_ALERT", "authentication failed for $au from $si:$sp\\n"); }'
+const LOG_FAILURE = 'if ($rc == -2) { xlog("L_ALERT", "authentication failed for $au from $si:$sp\\n"); }'
 
 async function listening(stage: SiegeStage): Promise<boolean> {
   return (await stage.run('switch', 'ss', ['-Hlun', 'sport', '=', ':5060'])).includes(':5060')

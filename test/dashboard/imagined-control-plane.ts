@@ -247,7 +247,13 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
         trial: scene.trial,
         limits: {
           register: { perSecond: 5, burst: 10 },
-          sip: { perSecond: 20, burst: 50, enforced: sipEnforced },
+          sip: {
+            perSecond: 20,
+            burst: 50,
+            prefix: { perSecond: 200, burst: 400 },
+            total: { perSecond: 1_000, burst: 2_000 },
+            enforced: sipEnforced,
+          },
           sipWouldLimit: scene.sipWouldLimit,
         },
         host: { cpu: history.at(-1)?.cpu ?? 0, memoryUsed: 3_100_000_000, memoryTotal: 8_200_000_000 },

@@ -167,6 +167,50 @@ describe.runIf(able)('off, after a change from one kind of iptables to the other
   })
 })
 
+describe.runIf(able)('off, where rules of others lead to our chains and hold our sets', () => {
+  const stage = new Stage()
+  afterAll(() => stage.remove())
+
+  it('nothing is dropped any more, and what stays is named, with a daemon and without one', async () => {
+    await stage.create()
+    const server = await stage.addHost('held', SERVER)
+    const { namespace } = server
+    const ringfence = new Ringfence(stage, server, SETTINGS)
+    const families = [
+      [4, 'iptables'],
+      [6, 'ip6tables'],
+    ] as const
+    for (const [, program] of families) await namespace.run(program, '-t', 'raw', '-N', 'mine')
+    for (const isRunning of [true, false]) {
+      await ringfence.start()
+      if (!isRunning) await ringfence.stop()
+      for (const [, program] of families) {
+        await namespace.run(program, '-t', 'raw', '-A', 'mine', '-j', 'RINGFENCE-UDP')
+      }
+      const off = await ringfence.command(['off'])
+      expect(off).toMatchObject({ exitCode: 1, stdout: '' })
+      expect(off.stderr).toContain('All else is gone, and nothing of Ringfence drops packets any more.')
+      for (const [family, program] of families) {
+        expect(off.stderr).toContain(
+          `the empty chain RINGFENCE-UDP (IPv${family}), used by "${program} -t raw -A mine -j RINGFENCE-UDP"`,
+        )
+        const saved = await namespace.run(`${program}-save`, '-t', 'raw')
+        expect(saved.match(/^.*RINGFENCE.*$/gm)).toEqual([
+          expect.stringMatching(/^:RINGFENCE-UDP /),
+          '-A mine -j RINGFENCE-UDP',
+        ])
+      }
+      expect(await namespace.run('ipset', 'list', '-n')).toBe('')
+      for (const [, program] of families) await namespace.run(program, '-t', 'raw', '-F', 'mine')
+      expect((await ringfence.command(['off'])).exitCode).toBe(0)
+      for (const [, program] of families) {
+        expect(await namespace.run(`${program}-save`, '-t', 'raw')).not.toContain('RINGFENCE')
+      }
+      if (isRunning) await ringfence.stop()
+    }
+  })
+})
+
 describe.runIf(able)('a daemon on a host that was switched from one kind of iptables to the other', () => {
   const stage = new Stage()
   afterAll(() => stage.remove())
@@ -208,7 +252,9 @@ describe.runIf(able)('a daemon on a host that was switched from one kind of ipta
     await namespace.feed(ours, `iptables-${first}-restore`, '--noflush')
     const refused = await ringfence.command(['off'])
     expect(refused).toMatchObject({ exitCode: 1, stdout: '' })
-    expect(refused.stderr).toMatch(/Not everything .* A set could not be removed: rf-sip4: /)
+    expect(refused.stderr).toMatch(
+      /Not everything .* had to stay: the set rf-sip4, used by "iptables -t filter -A INPUT -m set --match-set rf-sip4 src -j DROP"\. All else is gone/,
+    )
     expect(await ringfence.status()).toMatchObject({
       state: 'degraded',
       sentence: expect.stringMatching(/^Not in order: Not off: .*rf-sip4/),

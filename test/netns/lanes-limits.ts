@@ -13,7 +13,7 @@ export const TELLING: Limits = {
   answered: slow(7),
   returning: slow(9),
   ignoring: slow(2),
-  sip: { ...slow(11), prefix: slow(400), total: slow(2_000), enforced: true },
+  sip: { ...slow(11), prefix: slow(400), total: slow(1_000), enforced: true },
   ceiling: slow(60),
   rest: slow(40),
   connections: { source: slow(4), prefix: slow(10), most: null },

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { RulesEngine } from '../../rules/engine.ts'
+import { CONTEST } from '../../rules/contest.ts'
+import { RulesEngine, type RulesEngineOptions } from '../../rules/engine.ts'
 import { IptablesKernel } from '../../rules/iptables-kernel.ts'
 import { defineSets } from '../../rules/names.ts'
 import { block, DEFAULTS, denied, desired, gateway, prefix } from '../rules/desired.ts'
@@ -18,10 +19,13 @@ const STATE = desired({
 })
 
 /** A namespace of its own whose kernel holds the state, and what looks after it. */
-async function openHands(iptables: (typeof BACKENDS)[number]) {
+async function openHands(
+  iptables: (typeof BACKENDS)[number],
+  options: Pick<RulesEngineOptions, 'contest'> = {},
+) {
   const namespace = await new Namespace('hands').create()
   const kernel = new IptablesKernel({ iptables, netns: namespace.name })
-  const engine = new RulesEngine({ kernel, clock: Date.now })
+  const engine = new RulesEngine({ kernel, clock: Date.now, ...options })
   engine.setDesired(STATE)
   await engine.settled()
   expect(engine.status()).toMatchObject({ state: 'applied', lastError: null })
@@ -42,6 +46,40 @@ async function openHands(iptables: (typeof BACKENDS)[number]) {
     },
   }
 }
+
+test.each(BACKENDS)('an order to be on ends an argument with another program, by %s', async (iptables) => {
+  // Nothing comes by itself within the test.
+  const contest = { ...CONTEST, repairs: 2, firstPause: 600_000, pause: 600_000 }
+  const { engine, namespace, program, raw, close } = await openHands(iptables, { contest })
+  try {
+    const jumps = async () => (await raw(4)).filter((rule) => rule === '-A PREROUTING -j RINGFENCE').length
+    const flush = async () => {
+      await namespace.run(program(4), '-t', 'raw', '-F', 'PREROUTING')
+      await engine.check()
+      await engine.settled()
+      return [await jumps(), engine.status().state]
+    }
+    expect([await flush(), await flush(), await flush()]).toEqual([
+      [1, 'applied'],
+      [1, 'applied'],
+      [0, 'contested'],
+    ])
+    engine.on()
+    await engine.settled()
+    expect([await jumps(), engine.status().state, engine.status().repairs.contestedUntil]).toEqual([
+      1,
+      'applied',
+      null,
+    ])
+    // Putting it right at the order was the first of a new budget.
+    expect([await flush(), await flush()]).toEqual([
+      [1, 'applied'],
+      [0, 'contested'],
+    ])
+  } finally {
+    await close()
+  }
+})
 
 // Each of these waits for the engine's next look, so some run beside each other.
 describe.each(BACKENDS)('foreign hands that nobody announces, by %s', (iptables) => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { findDifference } from '../../rules/find-difference.ts'
+import { findDifference, findDifferenceInParts, itemsOf } from '../../rules/find-difference.ts'
 
 interface Item {
   readonly id: number
@@ -61,4 +61,26 @@ test('what is taken out and put in makes one list of the other, whatever they ar
     }),
     { numRuns: 500 },
   )
+})
+
+test('lists in parts differ by what is in them: a part that is the same array is not looked into', () => {
+  const unread = new Proxy(of(0, 1, 2), {
+    get(list, key) {
+      if (key === 'length' || key === Symbol.iterator || !Number.isNaN(Number(String(key))))
+        throw new Error('this part did not change')
+      return Reflect.get(list, key)
+    },
+  })
+  const [four] = of(4)
+  const found = findDifferenceInParts<Item>(
+    [unread, of(5, 6), four!, of(9)],
+    [unread, of(5, 7), of(9, 4), of()],
+    isSame,
+  )
+  expect(found.removed.map(({ id }) => id)).toEqual([6])
+  expect(found.added.map(({ id }) => id)).toEqual([7])
+})
+
+test('a list in parts has the items of its parts', () => {
+  expect(itemsOf<Item>([of(1, 2), ...of(3), of()])).toEqual(of(1, 2, 3))
 })

@@ -1,10 +1,12 @@
 import { createSocket } from 'node:dgram'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { castOf, FULL_CAST, OFFICE_CAST } from '../../scripts/siege/cast.ts'
+import { BUSY_CAST, castOf, FULL_CAST, OFFICE_CAST, STORM_CAST } from '../../scripts/siege/cast.ts'
 import { isHonest } from '../../scripts/siege/honest.ts'
 import { authorize, readChallenge } from '../../scripts/siege/phones/digest.ts'
+import { incidentOf, movedSeat, roamedSeat } from '../../scripts/siege/phones/incidents.ts'
 import { Line } from '../../scripts/siege/phones/line.ts'
+import { Phone } from '../../scripts/siege/phones/phone.ts'
 import { randomFrom } from '../../scripts/siege/phones/random.ts'
 import { type Dialog, register } from '../../scripts/siege/phones/register.ts'
 
@@ -105,9 +107,16 @@ describe('the cast', () => {
   it.each([
     ['of a flood', FULL_CAST],
     ['of the office', OFFICE_CAST],
+    ['of the storm', STORM_CAST],
+    ['of the busy hour', BUSY_CAST],
   ])('%s has an address, port and account for each', (_, sizes) => {
     const seats = castOf(sizes, [1, 13]).groups.flatMap((group) => group.seats)
-    const wanted = sizes.customers + sizes.ordinary + sizes.newcomers + sizes.office
+    const wanted = Object.values(sizes).reduce((sum, amount) => sum + amount, 0)
+    // Wherever its phones go in the siege, nobody is there.
+    const after = seats.map((seat) => roamedSeat(seat)).concat(seats.map((seat) => movedSeat(seat)))
+    const places = new Set(seats.map(({ address, port }) => `${address}:${port}`))
+    if (sizes !== STORM_CAST && sizes !== OFFICE_CAST)
+      expect(after.filter(({ address, port }) => places.has(`${address}:${port}`))).toEqual([])
     expect(seats).toHaveLength(wanted)
     expect(new Set(seats.map(({ address, port }) => `${address}:${port}`)).size).toBe(wanted)
     expect(new Set(seats.map(({ user }) => user)).size).toBe(wanted)
@@ -127,5 +136,53 @@ describe('the cast', () => {
     expect(
       ['10.50.200.1:40000', '10.60.0.10', '16.1.2.3:99', '16.0.0.0/8', '10.51.0.0/16'].map(touched),
     ).toEqual([false, false, false, false, false])
+  })
+})
+
+describe('what happens to phones', () => {
+  it('happens to as many as its share says, all over the group', () => {
+    const incidents = [
+      { what: 'moves', share: 0.1, within: [0, 1] },
+      { what: 'reboots', share: 0.3, within: [0, 1] },
+    ] as const
+    const met = Array.from({ length: 500 }, (_, i) => incidentOf(i, incidents)?.what ?? 'nothing')
+    const count = (what: string) => met.filter((one) => one === what).length
+    expect(Math.abs(count('moves') - 50)).toBeLessThan(5)
+    expect(Math.abs(count('reboots') - 150)).toBeLessThan(5)
+    for (let from = 0; from < 500; from += 50)
+      expect(met.slice(from, from + 50).filter((what) => what === 'moves').length).toBeGreaterThan(2)
+  })
+
+  it('is acted on: a restart comes at once with another Call-ID, a new port at the next registration', async () => {
+    const heard: { callId: string; port: number }[] = []
+    const server = createSocket('udp4')
+    await new Promise<void>((resolve) => server.bind(0, '127.0.0.1', resolve))
+    server.on('message', (bytes, from) => {
+      const text = bytes.toString()
+      heard.push({ callId: /Call-ID: (.*)/.exec(text)![1]!, port: from.port })
+      server.send(`SIP/2.0 200 OK\r\n${/CSeq: .*/.exec(text)![0]}\r\n\r\n`, from.port, from.address)
+    })
+    const { port } = server.address() as AddressInfo
+    const seat = { user: 1, address: '127.0.0.1', port: 29_460 }
+    const phone = new Phone(
+      seat,
+      { kind: 'busy', seats: [seat], every: [0.3, 0.3], appears: 'before', within: [0, 0] },
+      { random: randomFrom(1), reuseNonce: 0 },
+    )
+    phone.play({ address: '127.0.0.1', port }, () => performance.now())
+    const heardAre = (amount: number) => expect.poll(() => heard.length, { timeout: 5_000 }).toBe(amount)
+    await heardAre(1)
+    phone.befall('moves')
+    await heardAre(2)
+    expect(heard.map((one) => one.port)).toEqual([29_460, 29_461])
+    expect(heard[1]!.callId).toBe(heard[0]!.callId)
+    const before = performance.now()
+    phone.befall('reboots')
+    await heardAre(3)
+    expect(performance.now() - before).toBeLessThan(200)
+    expect(heard[2]!.callId).not.toBe(heard[1]!.callId)
+    expect(phone.record.registrations.every(({ outcome }) => outcome !== 'refused')).toBe(true)
+    phone.hangUp()
+    server.close()
   })
 })

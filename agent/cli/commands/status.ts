@@ -46,7 +46,7 @@ function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: 
     '',
   ]
   const ports = (list: readonly number[]) => (list.length === 0 ? 'none' : list.join(','))
-  const sip = `${limits.sip.perSecond}/s burst ${limits.sip.burst}`
+  const { sip } = limits
   const rows: [string, string][] = [
     ['traffic', `to ${traffic.destinations.join(', ')} on ${traffic.interfaces.join(', ')}`],
     ['ports', `udp ${ports(traffic.udpPorts)}, tcp ${ports(traffic.tcpPorts)}`],
@@ -72,7 +72,14 @@ function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: 
     ...oldFigures(status).map((text): [string, string] => ['', text]),
     ['limits', `${strictness(status)}`],
     ['', `REGISTER ${limits.register.perSecond}/s burst ${limits.register.burst} a source`],
-    ['', `SIP ${sip} a source, ${limits.sip.enforced ? 'enforced' : 'only observed'}`],
+    [
+      '',
+      `SIP ${sip.perSecond}/s burst ${sip.burst} a source, ${
+        sip.enforced
+          ? `${sip.prefix.perSecond}/s a prefix, ${sip.total.perSecond}/s in all, enforced`
+          : 'only observed: none of it is dropped'
+      }`,
+    ],
     ...status.logs.map((log, i): [string, string] => [i === 0 ? 'logs' : '', logInWords(log)]),
     ['lanes', lanesInWords(status)],
     ...sightInWords(status),

@@ -38,7 +38,10 @@ export class Crowdsec implements SiegeGuard {
     await admin('bouncers', 'add', 'siege', '-k', KEY)
     const engine = this.#stage.start('switch', 'crowdsec', ['-c', config])
     await this.#listening(engine)
-    const bouncer = this.#stage.start('switch', 'crowdsec-firewall-bouncer', ['-c', this.#path('bouncer.yaml')])
+    const bouncer = this.#stage.start('switch', 'crowdsec-firewall-bouncer', [
+      '-c',
+      this.#path('bouncer.yaml'),
+    ])
     this.#programs = [engine, bouncer]
     const isUp = async () => {
       if (!bouncer.isRunning) throw new Error(`the bouncer ended:\n${bouncer.output}${bouncer.errors}`)
@@ -87,7 +90,14 @@ export class Crowdsec implements SiegeGuard {
 
   #files(): readonly (readonly [string, string])[] {
     const path = (name: string) => this.#path(name)
-    for (const name of ['data', 'notifications', 'plugins', 'scenarios', 'parsers/s00-raw', 'parsers/s01-parse'])
+    for (const name of [
+      'data',
+      'notifications',
+      'plugins',
+      'scenarios',
+      'parsers/s00-raw',
+      'parsers/s01-parse',
+    ])
       mkdirSync(path(name), { recursive: true })
     cpSync(HUB, path('hub'), { recursive: true })
     cpSync(PATTERNS, path('patterns'), { recursive: true })

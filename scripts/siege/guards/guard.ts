@@ -28,4 +28,3 @@ export interface SiegeGuard {
   /** Packets that each of its rules in the kernel has dropped. */
   dropsByRule(): Promise<Readonly<Record<string, number>>>
 }
-

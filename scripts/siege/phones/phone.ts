@@ -33,6 +33,7 @@ export class Phone {
   /** What happened to it and is not yet acted on. */
   #incident: Incident | null = null
   #mistypes = 0
+  #isGone = false
   #waiting = new AbortController()
 
   constructor(
@@ -62,8 +63,8 @@ export class Phone {
     }
   }
 
-  /** Plays until the program ends. `clock` gives milliseconds since it began. */
-  async play(server: End, clock: () => number): Promise<never> {
+  /** Plays until it is switched off. `clock` gives milliseconds since it began. */
+  async play(server: End, clock: () => number): Promise<void> {
     await this.#wait(this.#first)
     let line = await this.#open(server)
     const random = this.#random
@@ -71,7 +72,7 @@ export class Phone {
     const expires = Math.ceil(this.#period) + GRACE
     // A phone with a long period stands for one that was there before: its binding ends during the siege.
     let wait = this.#period > this.#firstRefresh ? this.#firstRefresh * random() : this.#period
-    for (;;) {
+    while (!this.#isGone) {
       if (this.#incident !== null) {
         const restarted = this.#meet(this.#incident)
         this.#incident = null
@@ -99,6 +100,13 @@ export class Phone {
   befall(what: Incident): void {
     this.#incident = what
     if (what !== 'moves') this.#waiting.abort()
+  }
+
+  /** It is switched off: it sends nothing more, and `play` ends. */
+  hangUp(): void {
+    this.#isGone = true
+    this.#waiting.abort()
+    this.#line?.close()
   }
 
   #next(registration: Registration, rest: number): number {

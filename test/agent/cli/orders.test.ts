@@ -119,6 +119,13 @@ describe('an order', () => {
       sent: { method: 'POST', url: '/api/v1/enforce-sip', body: { enforced: true } },
       out: 'the SIP limit is enforced: what is over it is dropped\n',
     },
+    {
+      args: ['block', '192.0.2.10'],
+      status: 201,
+      answer: { ...BLOCK, target: '192.0.2.10', notice: 'it cuts off the configured gateway carrier' },
+      sent: { method: 'POST', url: '/api/v1/blocks', body: { target: '192.0.2.10' } },
+      out: '192.0.2.10 is on the blocklist for 9m 59s: it cuts off the configured gateway carrier\n',
+    },
     // What nothing comes of is not called done.
     {
       args: ['block', '203.0.113.7'],

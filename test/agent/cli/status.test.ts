@@ -101,7 +101,13 @@ const STATUS: StatusSnapshot = {
   trial: null,
   limits: {
     register: { perSecond: 5, burst: 10 },
-    sip: { perSecond: 20, burst: 50, enforced: false },
+    sip: {
+      perSecond: 20,
+      burst: 50,
+      prefix: { perSecond: 200, burst: 400 },
+      total: { perSecond: 1_000, burst: 2_000 },
+      enforced: false,
+    },
     sipWouldLimit: [],
   },
   host: { cpu: 12.34, memoryUsed: 1_288_490_189, memoryTotal: 4_294_967_296 },
@@ -120,7 +126,7 @@ rules      applied (iptables-nft), 0 changes pending, 1 repair, 99,000 REGISTERs
 packets    1,300,000 UDP and 42 TCP judged, dropped: 90,000 by blocks, 8,000 over REGISTER limits, 1,000 first packets under attack, 7 unasked keepalives and responses
 limits     strict since 2026-01-02 03:03:05: Unknown sources sent over 2,000 REGISTERs a second for two seconds.
            REGISTER 5/s burst 10 a source
-           SIP 20/s burst 50 a source, only observed
+           SIP 20/s burst 50 a source, only observed: none of it is dropped
 lanes      1,500 proven, 2 answered, 1,400 returning, 0 ignoring
 bindings   3 learnt from the softswitch's answers
 weather    attack since 2026-01-02 03:03:05: 1,200 REGISTERs a second (usual at this hour: 40, up to 120), and 2 % of them succeed.
@@ -281,7 +287,7 @@ describe('status', () => {
       'packets    0 UDP and 0 TCP judged, dropped: 1 first packet under attack, 1 unasked keepalive or response, 1 new connection',
       'limits     peace since 2026-01-02 03:04:05 (ordered: strict off): The operator ordered the limits of peace.',
       '           REGISTER 5/s burst 10 a source',
-      '           SIP 20/s burst 50 a source, only observed',
+      '           SIP 20/s burst 50 a source, only observed: none of it is dropped',
       'lanes      1,500 proven, 2 answered, 1,400 returning, 0 ignoring; 5 let go for lack of room',
       "bindings   3 learnt from the softswitch's answers",
       'weather    peace since 2026-01-02 03:03:05: All is well.',

@@ -18,7 +18,13 @@ afterEach(async () => {
 })
 
 /** Orders with the real decisions and an imagined kernel. */
-async function stage(options: { allow?: string[]; removeRules?: OrdersOptions['removeRules'] } = {}) {
+async function stage(
+  options: {
+    allow?: string[]
+    gateways?: Record<string, string[]>
+    removeRules?: OrdersOptions['removeRules']
+  } = {},
+) {
   const { journal } = openJournal({ file: ':memory:', now: () => NOW })
   const engine = new RulesEngine({ kernel: new ImaginedKernel({ clock: () => NOW }), clock: () => NOW })
   open.push(engine, journal)
@@ -38,7 +44,14 @@ async function stage(options: { allow?: string[]; removeRules?: OrdersOptions['r
   })
   const parts: Partial<OrdersOptions> = {
     clock: () => NOW,
-    config: () => ({ mode: 'enforce' }) as ReturnType<OrdersOptions['config']>,
+    config: () =>
+      ({
+        mode: 'enforce',
+        gateways: Object.entries(options.gateways ?? {}).map(([name, prefixes]) => ({
+          name,
+          prefixes: prefixes.map((text) => parsePrefix(text)!),
+        })),
+      }) as unknown as ReturnType<OrdersOptions['config']>,
     journal,
     decisions,
     engine,
@@ -69,6 +82,44 @@ describe('an order to block', () => {
     })
     const wider = await orders.block({ target: '198.51.0.0/16', by })
     expect([wider.notice, wider.allowedBy]).toEqual([null, undefined])
+  })
+
+  it.each([
+    ['192.0.2.10', 'it cuts off the configured gateway carrier'],
+    ['192.0.2.8/29', 'it cuts off the configured gateway carrier'],
+    ['198.51.100.7', 'it cuts off a part of the configured gateway trunk'],
+    ['192.0.0.0/8', 'it cuts off the configured gateways carrier, both'],
+    [
+      '2001:db8:5::1234',
+      'other addresses of 2001:db8:5::/64 are not blocked, though whoever has one of them has them all: to block them too, block 2001:db8:5::/64',
+    ],
+    [
+      '2001:db8:6::1',
+      'it cuts off the configured gateway both; and other addresses of 2001:db8:6::/64 are not blocked, though whoever has one of them has them all: to block them too, block 2001:db8:6::/64',
+    ],
+    ['2001:db8:5::/64', null],
+    ['203.0.113.7', null],
+  ])('of %s says what else it does, or does not: %s', async (target, notice) => {
+    const { orders } = await stage({
+      gateways: {
+        carrier: ['192.0.2.10/32'],
+        trunk: ['198.51.100.0/24'],
+        both: ['192.88.99.1/32', '2001:db8:6::1/128'],
+      },
+    })
+    expect((await orders.block({ target, by })).notice).toBe(notice)
+  })
+
+  it('of a gateway that the allowlist lets through does not say that it is cut off', async () => {
+    const { orders } = await stage({ allow: ['192.0.2.0/24'], gateways: { carrier: ['192.0.2.10/32'] } })
+    expect((await orders.block({ target: '192.0.2.10', by })).notice).toMatch(
+      /^noted; 192\.0\.2\.0\/24 is on the/,
+    )
+  })
+
+  it('of more than a gateway that is allowed says nothing of that one', async () => {
+    const { orders } = await stage({ allow: ['192.0.2.10'], gateways: { carrier: ['192.0.2.10/32'] } })
+    expect((await orders.block({ target: '192.0.2.0/24', by })).notice).toBeNull()
   })
 
   it('says both where the rules are off, too', async () => {

@@ -112,6 +112,19 @@ describe('decisions', () => {
     expect(journal.standingDecisions(now)).toHaveLength(standing)
   })
 
+  test('are read page by page, newest first, and without what the kernel need not know', () => {
+    const journal = open()
+    const hosts = Array.from({ length: 20_001 }, (_, i) => `10.9.${i >> 8}.${i & 255}`)
+    const recorded = hosts.map((host) => journal.recordDecision(block(host, { since: NOW + 0.25 })))
+    for (const { id } of recorded.slice(0, 3)) journal.endDecision(id, { at: NOW, by: 'a' })
+    expect(journal.standingDecisions(NOW)).toEqual(recorded.slice(3).reverse())
+    const targets = recorded
+      .slice(3)
+      .map(({ kind, target, scope, until, by }) => ({ kind, target, scope, until, by }))
+    expect(journal.standingTargets(NOW)).toEqual(targets)
+    expect(journal.standingTargets(NOW + 365 * DAY)).toEqual([])
+  })
+
   test('are extended and taken back once', () => {
     const journal = open()
     const { id } = journal.recordDecision(block('192.0.2.7'))
