@@ -13,7 +13,7 @@ trap 'on_error "$?" "$LINENO"' ERR
 if [[ ${1:-} == --help || ${1:-} == -h ]]; then
   cat <<'TEXT'
 Usage: sudo ./scripts/siege.sh [--attack NAME,...] [--guard NAME,...] [--nonces shared,unique] [--short] [--seconds N]
-                               [--share X] [--seed N] [--out FOLDER]
+                               [--share X] [--seed N] [--times N] [--out FOLDER]
 
 Installs what sieges need (Debian packages, Node packages; no service is started), builds, and besieges a softswitch in
 network namespaces with each attack, beside each guard: none, Ringfence, the well-known hashlimit recipe, Kamailio's pike,

@@ -271,12 +271,10 @@ export class Orders {
   #gatewaysNotAllowed(): readonly Gateway[] {
     const isAllowed = (prefix: Prefix) =>
       this.#o.decisions.allowedAround({ kind: 'prefix', prefix }) !== undefined
-    return this.#o
-      .config()
-      .gateways.map((gateway) => ({
-        ...gateway,
-        prefixes: gateway.prefixes.filter((one) => !isAllowed(one)),
-      }))
+    return this.#o.config().gateways.map((gateway) => ({
+      ...gateway,
+      prefixes: gateway.prefixes.filter((one) => !isAllowed(one)),
+    }))
   }
 
   /** Waits for the kernel, and says where it drops nothing all the same. */

@@ -1,4 +1,4 @@
-import { CALLER, TRUNK } from './calls.ts'
+import { PBXS, TRUNK } from './calls.ts'
 import type { Cast } from './cast.ts'
 import { OFFICE, OFFICE_GUESSER_PORTS } from './cast.ts'
 import { roamedSeat } from './phones/incidents.ts'
@@ -7,7 +7,7 @@ import { CARRIER } from './softswitch.ts'
 /** All phones are in it, and no attacker but the guesser in the office. */
 const HONEST = '10.50.'
 /** They call and are called, and are in every siege. */
-const CALLING: readonly string[] = [CALLER.address, TRUNK.address, CARRIER.address]
+const CALLING: readonly string[] = [...PBXS, TRUNK, CARRIER].map(({ address }) => address)
 const HONEST_FIRST = (10 << 24) | (50 << 16)
 
 /**

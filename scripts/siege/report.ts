@@ -40,6 +40,8 @@ export interface SiegeFigures {
   readonly calls: Readonly<Record<CallerName, CallFigures>>
   /** Milliseconds from the flood's first packet; null where there was no flood, or no drop within 5 s. */
   readonly firstDropAfter: number | null
+  /** The same of the moment at which a limit was crossed; null where that is not known. */
+  readonly limitCrossedAfter: number | null
   /** Bytes. */
   readonly tables: KernelTables | null
   readonly honestBlocked: readonly string[]
@@ -96,6 +98,7 @@ export function figuresOf(record: SiegeRecord): SiegeFigures {
     storm: phones.phones.filter(({ kind }) => kind === 'storm').length,
     calls: record.calls,
     firstDropAfter: flood && record.firstDrop !== null ? Math.max(0, record.firstDrop - flood.begun) : null,
+    limitCrossedAfter: record.limitCrossedAfter,
     tables: record.tables,
     honestBlocked: record.honestBans.map(({ target, by, reason }) => `${target} by ${by}: ${reason}`),
     bans: record.bans,
@@ -171,7 +174,11 @@ export function renderFigures(figures: SiegeFigures): string {
   for (const [name, { begun, completed, broken }] of Object.entries(figures.calls)) {
     rows.push([`calls of the ${name}`, `${begun} begun, ${completed} completed, ${broken} broken`])
   }
-  if (figures.firstDropAfter !== null) rows.push(['first drop', showTime(figures.firstDropAfter)])
+  if (figures.firstDropAfter !== null)
+    rows.push([
+      'first drop',
+      `${showTime(figures.firstDropAfter)}; a limit crossed ${showTime(figures.limitCrossedAfter)}`,
+    ])
   if (figures.guard !== 'none') {
     rows.push(['honest blocked or suspended', showHonest(figures.honestBlocked)])
     rows.push(['blocks and suspensions in all', showCount(figures.bans)])

@@ -10,6 +10,7 @@ import type { Ban, GuardName } from './guards/guard.ts'
 import { Ringfence } from './guards/ringfence.ts'
 import { isHonest } from './honest.ts'
 import { type KernelTables, kernelTables } from './kernel-tables.ts'
+import { limitCrossedAfter } from './limit-crossing.ts'
 import { type Moment, momentOf } from './moment.ts'
 import { NEWCOMER_TIME } from './phone-figures.ts'
 import type { GuessersResult, PhoneKind, PhonesResult } from './phones/plan.ts'
@@ -44,6 +45,8 @@ export interface SiegeRecord {
   readonly after: Moment
   /** When the guard's rules first dropped something, by the clock of the flood's begin; null: nothing within 5 s. */
   readonly firstDrop: number | null
+  /** Milliseconds from the flood's first packet until it crossed a limit of Ringfence's; null where that is not known. */
+  readonly limitCrossedAfter: number | null
   readonly tables: KernelTables | null
   /** Bans that stood at any second of the siege, of the honest and of all. */
   readonly honestBans: readonly Ban[]
@@ -98,9 +101,10 @@ export async function besiege(
   say(`the attack begins: ${attack.about}`)
   const before = await momentOf(stage, softswitch, guard)
   phones.attackBegins()
-  const running = flood
-    ? startFlood(stage, flood, {
-        ...scaled(attack.flood!(cast), order.share),
+  const flooding = attack.flood?.(cast)
+  const running = flooding
+    ? startFlood(stage, flood!, {
+        ...scaled(flooding, order.share),
         seconds: order.seconds,
         seed: order.seed,
       })
@@ -134,6 +138,11 @@ export async function besiege(
     before,
     after,
     firstDrop,
+    // What an operator listed beforehand has other limits.
+    limitCrossedAfter:
+      flooding && sent && attack.settings === undefined
+        ? limitCrossedAfter(flooding, sent.sent / sent.seconds)
+        : null,
     tables,
     honestBans: bans.filter(({ target }) => isHonest(target, cast)),
     bans: bans.length,

@@ -38,7 +38,7 @@ function record(...phones: PhoneRecord[]): SiegeRecord {
     },
     absent: {},
     calls: {
-      caller: { begun: 10, completed: 10, broken: 0 },
+      PBXs: { begun: 10, completed: 10, broken: 0 },
       trunk: { begun: 4, completed: 3, broken: 1 },
     },
     flood: { sent: 4_000_000, seconds: 50, begun: 1_000 },
@@ -46,6 +46,7 @@ function record(...phones: PhoneRecord[]): SiegeRecord {
     before: moment(0, 100, 0),
     after: moment(50 * SECOND, 5_100, 500),
     firstDrop: 1_040,
+    limitCrossedAfter: 51,
     tables: null,
     honestBans: [],
     bans: 0,

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { readCallFigures } from '../../scripts/siege/calls.ts'
+import { allMet } from '../../scripts/siege/campaign/all-met.ts'
 import { readArguments } from '../../scripts/siege/campaign/asked-campaign.ts'
 import { atHalf, siegesOf } from '../../scripts/siege/campaign/plan.ts'
 import { renderCampaign } from '../../scripts/siege/campaign/table.ts'
+import { limitCrossedAfter } from '../../scripts/siege/limit-crossing.ts'
 import type { KindFigures } from '../../scripts/siege/phone-figures.ts'
 import type { SiegeFigures } from '../../scripts/siege/report.ts'
 import { judge, showVerdict } from '../../scripts/siege/verdict.ts'
@@ -37,8 +39,9 @@ function figures(other: Partial<SiegeFigures> = {}): SiegeFigures {
     troubledFor: null,
     convergedAfter: null,
     storm: 0,
-    calls: { caller: calls, trunk: calls },
-    firstDropAfter: 40,
+    calls: { PBXs: calls, trunk: calls },
+    firstDropAfter: 90,
+    limitCrossedAfter: 50,
     tables: { sets: 50e6, limits: 50e6 },
     honestBlocked: [],
     bans: 0,
@@ -80,10 +83,11 @@ describe('the verdict of a siege', () => {
       'newcomers 94.0 % within 32 s',
     ],
     ['somebody honest', { honestBlocked: ['10.50.0.10 by x: y'] }, '1 honest blocked or suspended'],
-    ['a call', { calls: { caller: calls, trunk: { ...calls, broken: 2 } } }, '2 calls of the trunk broken'],
+    ['a call', { calls: { PBXs: calls, trunk: { ...calls, broken: 2 } } }, '2 calls of the trunk broken'],
     ['a silent phone', { unanswered: 1 }, '1 phones unanswered for 32 s'],
     ['a phone kept out before', { absent: { office: 3 } }, '3 phones not registered before the attack'],
-    ['the first drop', { firstDropAfter: 101 }, 'the first drop after 101 ms'],
+    ['the first drop', { firstDropAfter: 151 }, 'the first drop 101 ms after a limit was crossed'],
+    ['no drop', { firstDropAfter: null }, 'no drop after a limit was crossed'],
     ['its processor', { cpu: { daemon: 16 } }, "the guard's processes 16 % of a core"],
     ['its memory', { memory: { daemon: 251e6 } }, "the guard's processes 251 MB"],
     ["the kernel's tables", { tables: { sets: 100e6, limits: 51e6 } }, "the kernel's tables 151 MB"],
@@ -121,6 +125,7 @@ describe('a campaign', () => {
     if (typeof asked === 'string') throw new Error(asked)
     const orders = siegesOf(asked.order)
     expect(orders.length).toBe(asked.order.attacks.length * 6 * 2)
+    expect(siegesOf({ ...asked.order, times: 3 }).length).toBe(3 * orders.length)
     expect(orders.slice(0, 2).map(({ guard, nonces }) => `${guard} ${nonces}`)).toEqual([
       'none shared',
       'ringfence shared',
@@ -159,6 +164,18 @@ describe('a campaign', () => {
     expect(atHalf({ ...order, attack: 'guessers' }, missed)).toBeNull()
   })
 
+  it('is won where Ringfence met all, by the repetition where there is one', () => {
+    const met = { figures: figures(), verdict: judge(figures(), ALL) }
+    const missed = { figures: figures(lost), verdict: judge(figures(lost), ALL) }
+    const half = { ...met, figures: figures({ share: 0.5 }) }
+    const other = figures({ ...lost, guard: 'pike' })
+    expect(allMet([met, { figures: other, verdict: judge(other, ALL) }])).toBe(true)
+    expect(allMet([met, missed])).toBe(false)
+    expect(allMet([missed, half])).toBe(true)
+    expect(allMet([half, missed])).toBe(false)
+    expect(allMet([met, { attack: 'junk', guard: 'ringfence', nonces: 'shared', failed: 'x' }])).toBe(false)
+  })
+
   it('is a table with a row for each siege, failed ones too', () => {
     const rows = [
       { figures: figures(), verdict: judge(figures(), ALL) },
@@ -168,6 +185,25 @@ describe('a campaign', () => {
     expect(new Set(lines.map((line) => line.replaceAll('\\|', '').split('|').length)).size).toBe(1)
     expect(lines[2]).toContain('| sources | ringfence | shared | 80,000 | 100.0 % | 3 ms, 20 ms |')
     expect(lines[3]).toContain('| failed: a \\| b c |')
+  })
+})
+
+describe('the moment at which a flood crosses a limit', () => {
+  it.each([
+    ['one source', { kind: 'pool', amount: 1 }, 10_005, 1],
+    // 4,000 of burst at 78,000 more a second than the total's.
+    ['20,000 sources', { kind: 'pool', amount: 20_000 }, 80_000, 51],
+    ['forged sources', { kind: 'new' }, 12_000, 400],
+    ["customers' addresses", { kind: 'listed', addresses: ['10.50.0.10', '10.50.0.11'] }, 410, 100],
+  ] as const)('is, of %s, when the burst is used up', (_, sources, perSecond, expected) => {
+    expect(Math.round(limitCrossedAfter({ sources }, perSecond)!)).toBe(expected)
+  })
+
+  it('is none below the limits, and not known of what has others', () => {
+    expect(limitCrossedAfter({ sources: { kind: 'new' } }, 1_900)).toBeNull()
+    expect(limitCrossedAfter({ sources: { kind: 'new' }, packets: ['junk'] }, 50_000)).toBeNull()
+    const registered = { kind: 'listed', addresses: ['10.50.0.10:5060'] } as const
+    expect(limitCrossedAfter({ sources: registered }, 50_000)).toBeNull()
   })
 })
 

@@ -7,6 +7,7 @@ import type { CampaignOrder } from './plan.ts'
 const SECONDS = 60
 const SHORT = { seconds: 15, share: 0.1 }
 const LONGEST = 7_200
+const MOST_TIMES = 100
 const ALL_NONCES: readonly Nonces[] = ['shared', 'unique']
 /** Outlives a reboot, as nights of sieges should. */
 const FOLDER = '/var/tmp/ringfence-sieges'
@@ -31,6 +32,7 @@ export function readArguments(args: string[]): AskedCampaign | string {
       seconds: { type: 'string' },
       share: { type: 'string' },
       seed: { type: 'string', default: '1' },
+      times: { type: 'string', default: '1' },
       out: { type: 'string', default: FOLDER },
     },
   })
@@ -46,6 +48,9 @@ export function readArguments(args: string[]): AskedCampaign | string {
   if (!(share > 0 && share <= 1)) return '--share takes a number over 0, at most 1.'
   const seed = Number(values.seed)
   if (!Number.isSafeInteger(seed) || seed < 0) return '--seed takes a whole number.'
+  const times = Number(values.times)
+  if (!(Number.isSafeInteger(times) && times >= 1 && times <= MOST_TIMES))
+    return `--times takes a whole number from 1 to ${MOST_TIMES}.`
   const order = {
     attacks: attacks as AttackName[],
     guards: guards as GuardName[],
@@ -53,6 +58,7 @@ export function readArguments(args: string[]): AskedCampaign | string {
     seconds,
     share,
     seed,
+    times,
   }
   return { help: values.help, folder: values.out, order }
 }
@@ -84,6 +90,7 @@ export function usage(): string {
     `  --seconds N         how long each attack lasts (${SECONDS}); newcomers need 34 and more`,
     '  --share X           of each attack’s full rate, over 0 to 1 (1)',
     '  --seed N            of all that is random (1)',
+    '  --times N           how often each siege is had (1)',
     `  --out FOLDER        where the table and the figures go (${FOLDER})`,
   ].join('\n')
 }

@@ -8,6 +8,7 @@ import { figuresOf } from '../report.ts'
 import { besiege, type SiegeOrder } from '../siege.ts'
 import { SiegeStage } from '../stage.ts'
 import { judge, showVerdict } from '../verdict.ts'
+import { allMet } from './all-met.ts'
 import { type AskedCampaign, readArguments, usage } from './asked-campaign.ts'
 import { atHalf, type CampaignOrder, siegesOf } from './plan.ts'
 import { type CampaignRow, renderCampaign } from './table.ts'
@@ -72,20 +73,6 @@ async function oneSiege(order: SiegeOrder): Promise<CampaignRow> {
   } finally {
     await own.remove()
   }
-}
-
-/**
- * Whether Ringfence met its targets in all of its sieges: what others do is there to compare. Of an attack that was
- * repeated at half the rate because the machine was the limit, the last one counts.
- */
-function allMet(rows: readonly CampaignRow[]): boolean {
-  const last = new Map<string, boolean>()
-  for (const row of rows) {
-    const { attack, guard, nonces } = 'failed' in row ? row : row.figures
-    if (guard !== 'ringfence') continue
-    last.set(`${attack} ${nonces}`, !('failed' in row) && row.verdict.kind !== 'missed')
-  }
-  return [...last.values()].every(Boolean)
 }
 
 function write(folder: string, about: About, rows: readonly CampaignRow[]): void {

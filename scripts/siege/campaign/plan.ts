@@ -11,12 +11,18 @@ export interface CampaignOrder {
   readonly seconds: number
   readonly share: number
   readonly seed: number
+  /** How often each siege is had, one after the other: a verdict is worth something if it comes again. */
+  readonly times: number
 }
 
 /** The guard's sieges of one attack stand beside each other: they are read against each other. */
-export function siegesOf({ attacks, guards, nonces, ...rest }: CampaignOrder): readonly SiegeOrder[] {
+export function siegesOf({ attacks, guards, nonces, times, ...rest }: CampaignOrder): readonly SiegeOrder[] {
   return attacks.flatMap((attack) =>
-    nonces.flatMap((kind) => guards.map((guard) => ({ attack, guard, nonces: kind, ...rest }))),
+    nonces.flatMap((kind) =>
+      guards.flatMap((guard) =>
+        Array.from({ length: times }, () => ({ attack, guard, nonces: kind, ...rest })),
+      ),
+    ),
   )
 }
 

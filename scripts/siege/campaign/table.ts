@@ -31,7 +31,7 @@ export function renderCampaign(rows: readonly CampaignRow[]): string {
 function cellsOf(figures: SiegeFigures, verdict: Verdict): readonly string[] {
   // A storm and an office have no customers: then it is they who are told of.
   const { customer = figures.kinds.storm ?? figures.kinds.office } = figures.kinds
-  const broken = figures.calls.caller.broken + figures.calls.trunk.broken
+  const broken = figures.calls.PBXs.broken + figures.calls.trunk.broken
   const { sets = 0, limits = 0 } = figures.tables ?? {}
   const processes = sum(figures.memory)
   return [
@@ -46,7 +46,7 @@ function cellsOf(figures: SiegeFigures, verdict: Verdict): readonly string[] {
     showShare(figures.newcomers.within32),
     figures.guard === 'none' ? '–' : String(figures.honestBlocked.length),
     String(figures.unanswered),
-    `${broken} of ${figures.calls.caller.begun + figures.calls.trunk.begun}`,
+    `${broken} of ${figures.calls.PBXs.begun + figures.calls.trunk.begun}`,
     showTime(figures.firstDropAfter),
     showCount(figures.reachedPerSecond),
     figures.cpu && Object.keys(figures.cpu).length > 0 ? `${sum(figures.cpu).toFixed(0)} %` : '–',

@@ -20,7 +20,7 @@ export async function readVersions(): Promise<Readonly<Record<string, string>>> 
       timeout: 10_000,
       env: { LC_ALL: 'C' },
     })
-    const version = /\d+\.\d+(?:\.\d+)?[^\s,]*/.exec(said.all ?? '')?.[0]
+    const version = /\d+\.\d+(?:\.\d+)?[\w+~-]*/.exec(said.all ?? '')?.[0]
     if (version !== undefined) versions[program] = version
   }
   return versions

@@ -57,8 +57,9 @@ export class Pike implements SiegeGuard {
 /** Everybody whom Kamailio's log says to be blocked: each for 300 s, which is longer than a siege. */
 export function readPikeBans(log: string): readonly Ban[] {
   const bans = new Map<string, Ban>()
+  // What stands before the end of the line is the sender's own word.
   for (const [, method, address] of log.matchAll(
-    /ALERT: pike blocking ([A-Z]{1,20}) .*?\(IP:([\d.]+):\d+\)/g,
+    /ALERT: pike blocking ([A-Z]{1,20}) .*\(IP:([\d.]+):\d+\)$/gm,
   )) {
     if (bans.has(address!)) continue
     bans.set(address!, { id: address!, target: address!, by: 'pike', reason: `too many requests, ${method}` })
