@@ -3,6 +3,7 @@ import type { Source } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
 import type { SipMessage, SipRequest, SipResponse } from '../../registrar/sip/message.ts'
 import { BareRegisters } from './bare-registers.ts'
+import { areOfOne, type Credentials, judgedBy, keptOf } from './judged-credentials.ts'
 import { IssuedNonces, type NonceUser } from './nonces.ts'
 import type { ExchangeEnded, ExchangeOutcome, Grade, Observation, Transport } from './observation.ts'
 import { ownCopy, ownKey } from './own-copy.ts'
@@ -130,7 +131,8 @@ export class Exchanges {
       if (this.#isBound(source, time)) this.#askedBare(seen, request)
       return new SeenRegister(seen, request, unseen ? NO_ANSWER_UNSEEN : NO_ANSWER)
     }
-    const nonces = answers.map(({ nonce }) => ownKey(nonce))
+    const credentials = keptOf(answers)
+    const nonces = credentials.map(({ nonce }) => nonce)
     const wasChallengedUnseen = nonces.some((nonce) => nonce !== '' && !this.nonces.isKnown(nonce))
     const answersUnseen = this.sight.request(
       destination.port,
@@ -150,14 +152,14 @@ export class Exchanges {
         this.#begin(key, seen, {
           askedAt: time,
           to: request.first('to') ?? '',
-          username: ownCopy(answers[0]?.username ?? '', LONGEST_FIELD),
           userAgent: userAgentOf(request),
           contact: readWrittenContact(request),
           client: source,
           serverPort: destination.port,
-          nonces,
+          credentials,
           attempt,
           answersOwnNonce,
+          isCertain: nonces.some((nonce) => this.nonces.isCertain(nonce)),
           answersSentNonce,
           removes: removesBindings(request),
         })
@@ -207,7 +209,11 @@ export class Exchanges {
       // Credentials over a nonce that was not sent to this port could be anybody's.
       const isDue = !known.ended && known.askedAt !== undefined && known.answersItsChallenge
       if (isDue && mayBeSaid(known, known.startedAt))
-        silent.push({ ...silence(now, known), account: accountOf(known), withCredentials: true })
+        silent.push({
+          ...silence(now, known),
+          account: accountOf(known, known.credentials),
+          withCredentials: true,
+        })
       return true
     })
     for (const bare of this.#bare.takeSilent(now, TRANSACTION_LIFETIME)) {
@@ -222,23 +228,17 @@ export class Exchanges {
     { time, transport, maybeForged = false }: SeenMessage,
     of: Pick<
       Transaction,
-      | 'askedAt'
-      | 'serverPort'
-      | 'to'
-      | 'username'
-      | 'userAgent'
-      | 'contact'
-      | 'nonces'
-      | 'attempt'
-      | 'removes'
+      'askedAt' | 'serverPort' | 'to' | 'userAgent' | 'contact' | 'credentials' | 'attempt' | 'removes'
     > & {
       client: Source
       answersOwnNonce: boolean
+      isCertain: boolean
       answersSentNonce: boolean
     },
   ): Transaction {
     // A TCP handshake needs the answers to arrive, which a forger's never do.
-    const provesPath = (transport === 'tcp' && !maybeForged) || of.answersOwnNonce
+    const overTcp = transport === 'tcp' && !maybeForged
+    const provesPath = overTcp || of.answersOwnNonce
     const transaction: Transaction = {
       startedAt: time,
       askedAt: of.askedAt,
@@ -249,10 +249,10 @@ export class Exchanges {
       contact: of.contact,
       to: of.to.length > LONGEST_FIELD ? '' : ownCopy(of.to, LONGEST_FIELD),
       toAccount: of.to.length > LONGEST_FIELD ? ownCopy(readAccount(of.to), LONGEST_FIELD) : undefined,
-      username: of.username,
-      nonces: of.nonces,
+      credentials: of.credentials,
       attempt: of.attempt,
       provesPath,
+      pathCertain: overTcp || of.isCertain,
       answersItsChallenge: provesPath || of.answersSentNonce,
       removes: of.removes,
       ended: false,
@@ -263,44 +263,50 @@ export class Exchanges {
 
   #response(seen: SeenMessage, response: SipResponse): Observation | undefined {
     const transaction = readTransaction(response)
-    if (transaction?.method !== 'REGISTER') return undefined
+    if (!transaction) return undefined
     const client = seen.destination
+    const isOfRegister = transaction.method === 'REGISTER'
     const challenges = response.status === 401 || response.status === 407 ? readIssued(response) : []
     for (const challenge of challenges) {
       const nonce = ownKey(challenge.nonce)
+      // Of any request: what the softswitch gave somebody for an INVITE he can use for a REGISTER, under any address.
       this.nonces.issued(nonce, {
         to: client.address,
         at: seen.time,
         server: seen.source,
         callId: transaction.callId,
       })
-      this.#sent.sent(nonce, client)
+      if (isOfRegister) this.#sent.sent(nonce, client)
     }
     if (response.status < 200) return undefined
     const key = keyOf(seen.transport, client.address, transaction)
+    // Softswitches take a REGISTER for one whatever its CSeq says. Of those only a refusal is believed: another request
+    // with the same fields may be what was answered otherwise.
+    if (!isOfRegister && !(this.#transactions.get(key) && isRefusal(response.status))) return undefined
     const bare = this.#bare.answered(client, key)
     const known =
       this.#transactions.get(key) ??
       this.#begin(key, seen, {
         askedAt: bare?.at,
         to: response.first('to') ?? '',
-        username: '',
         userAgent: bare?.userAgent ?? '',
         contact: '',
         client,
         serverPort: seen.source.port,
-        nonces: [],
+        credentials: [],
         attempt: '',
         answersOwnNonce: false,
+        isCertain: false,
         answersSentNonce: false,
         removes: false,
       })
     if (known.ended) return undefined
     known.ended = true
     const stale = challenges.some((challenge) => challenge.stale)
-    const account = accountOf(known)
+    const judged = judgedBy(known.credentials, challenges)
+    const account = accountOf(known, judged)
     const user = { account, address: known.source.address }
-    const outcome = this.#outcome(known, response.status, { stale, user })
+    const outcome = this.#outcome(judged, response.status, { stale, user })
     let grade: Grade = known.provesPath ? 'path' : 'packet'
     let grantedExpires: Seconds = 0
     let bindings: ExchangeEnded['bindings'] = []
@@ -309,8 +315,8 @@ export class Exchanges {
       const granted = readGranted(response, { own: known.contact })
       grantedExpires = known.removes ? 0 : granted.longest
       bindings = granted.bindings
-      for (const nonce of known.nonces) this.nonces.succeeded(nonce, user)
-      if (known.provesPath && known.nonces.length > 0) grade = 'account'
+      if (areOfOne(judged)) for (const { nonce } of judged) this.nonces.succeeded(nonce, user)
+      if (known.provesPath && judged.length > 0) grade = 'account'
     }
     const { source, transport, askedAt, userAgent } = known
     return {
@@ -326,29 +332,34 @@ export class Exchanges {
       userAgent,
       bindings,
       grade,
-      withCredentials: known.nonces.length > 0,
+      withCredentials: judged.length > 0,
       answersItsChallenge: known.answersItsChallenge,
+      ...(grade === 'path' && !known.pathCertain ? { pathCertain: false } : {}),
       grantedExpires,
       ...(outcome === 'success' ? { vias: countVias(response) } : {}),
     }
   }
 
   #outcome(
-    known: Transaction,
+    judged: readonly Credentials[],
     status: number,
     { stale, user }: { stale: boolean; user: NonceUser },
   ): ExchangeOutcome {
-    const bare = known.nonces.length === 0
+    const bare = judged.length === 0
     if (status < 300) return 'success'
     if (status < 400) return 'redirect'
     if (status === 401 || status === 407) {
       if (bare) return 'challenge'
       // Many softswitches do not say stale: a nonce that was good once and is refused now went stale.
-      const wasGood = known.nonces.some((nonce) => this.nonces.wasGoodFor(nonce, user))
+      const wasGood = judged.every(({ nonce }) => this.nonces.wasGoodFor(nonce, user))
       return stale || wasGood ? 'stale' : 'failure'
     }
     if (status === 403 || status === 404) return bare ? 'refused' : 'failure'
     if (status >= 500 && status < 600) return 'overload'
     return 'other'
   }
+}
+
+function isRefusal(status: number): boolean {
+  return status === 401 || status === 403 || status === 404 || status === 407
 }

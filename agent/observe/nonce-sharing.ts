@@ -17,7 +17,7 @@ const SIGNS = 10
 /** Once sharing was seen it takes as long as this too: what being unique grants is the right to punish. */
 const QUIET_AFTER_SHARING: Milliseconds = 3_600_000
 
-/** `unknown` is treated as `unique` for each nonce that was sent to one address only. */
+/** `unknown`: a nonce that was sent to one address only counts as its own, but not against who registered there lately. */
 export type SharingState = 'unknown' | 'unique' | 'shared'
 
 /** What is known of one softswitch's nonces. */
@@ -69,6 +69,10 @@ export class SharingByServer {
 
   shares(server: Source): boolean {
     return this.#find(server)?.state === 'shared'
+  }
+
+  isUnique(server: Source): boolean {
+    return this.#find(server)?.state === 'unique'
   }
 
   /** A nonce that went to nobody before. */

@@ -86,6 +86,12 @@ export class IssuedNonces {
     return !this.sharing.shares(known.issuedBy)
   }
 
+  /** Whether the softswitch is known to give each address nonces of its own. */
+  isCertain(nonce: string): boolean {
+    const known = this.#nonces.get(nonce)
+    return known !== undefined && this.sharing.isUnique(known.issuedBy)
+  }
+
   /** Whether the softswitch was seen to send this nonce to anybody. */
   isKnown(nonce: string): boolean {
     return this.#nonces.has(nonce)

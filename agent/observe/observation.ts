@@ -77,6 +77,11 @@ export interface ExchangeEnded {
    * very port. Over TCP the handshake says as much. Anything else may have been made up by somebody who never got an answer.
    */
   readonly answersItsChallenge: boolean
+  /**
+   * False where grade `path` rests on a nonce of which nobody knows yet whether the softswitch gives it to others too:
+   * whoever can ask the softswitch unseen (over TLS, by another port) may have used it under this address. Absent: certain.
+   */
+  readonly pathCertain?: boolean
   /** For a success: the longest lifetime that the answer grants; 0 where bindings were removed. */
   readonly grantedExpires: Seconds
   /** Via values in the answer, which are the request's: one for a phone, more behind a proxy. One where unsaid. */

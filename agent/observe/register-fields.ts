@@ -15,8 +15,8 @@ import { ownCopy } from './own-copy.ts'
 const MOST_BINDINGS = 16
 const LONGEST_URI = 256
 const LONGEST_CONTACT = 512
-/** More Authorization headers than realms that a phone could have are passed over. */
-const MOST_CREDENTIALS = 4
+/** More Authorization headers than anybody has realms; a softswitch looks for its own among all of them. */
+const MOST_CREDENTIALS = 16
 /** Where the answer grants a registration and says no time (RFC 3261 section 10.2.1.1 leaves it to the registrar). */
 const USUAL_EXPIRES: Seconds = 3600
 
@@ -68,6 +68,7 @@ export interface Answer {
   /** Empty where it cannot be read: an attempt all the same. */
   readonly nonce: string
   readonly username: string
+  readonly realm: string
   /** The header as written, to tell one attempt from a retransmission of another. */
   readonly written: string
 }
@@ -84,11 +85,12 @@ export function readAnswers(request: SipRequest): Answer[] {
       answers.push({
         nonce: quotedAfter(written, 'nonce="'),
         username: quotedAfter(written, 'username="'),
+        realm: quotedAfter(written, 'realm="'),
         written,
       })
     else if (credentials.value.kind === 'digest' && credentials.value.nonce !== '') {
-      const { nonce, username } = credentials.value
-      answers.push({ nonce, username, written })
+      const { nonce, username, realm } = credentials.value
+      answers.push({ nonce, username, realm, written })
     }
   }
   return answers
@@ -101,13 +103,21 @@ function quotedAfter(text: string, start: string): string {
   return end < 0 ? '' : text.slice(at + start.length, end)
 }
 
+/** A challenge of an answer. */
+export interface Issued {
+  readonly nonce: string
+  readonly stale: boolean
+  readonly realm: string
+}
+
 /** The challenges that an answer carries. */
-export function readIssued(response: SipResponse): { readonly nonce: string; readonly stale: boolean }[] {
-  const issued: { nonce: string; stale: boolean }[] = []
+export function readIssued(response: SipResponse): Issued[] {
+  const issued: Issued[] = []
   for (const value of headersOf(response, 'www-authenticate', 'proxy-authenticate')) {
     const challenge = readChallenge(value)
     if (challenge.ok && challenge.value.kind === 'digest' && challenge.value.nonce !== '') {
-      issued.push({ nonce: challenge.value.nonce, stale: challenge.value.stale })
+      const { nonce, stale, realm } = challenge.value
+      issued.push({ nonce, stale, realm })
     }
   }
   return issued

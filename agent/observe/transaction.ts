@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Address, Source } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { SipRequest } from '../../registrar/sip/message.ts'
+import type { Credentials } from './judged-credentials.ts'
 import type { ExchangeEnded, Transport } from './observation.ts'
 import { ownCopy } from './own-copy.ts'
 import { type Answer, readAccount, type TransactionFields } from './register-fields.ts'
@@ -26,13 +27,13 @@ export interface Transaction {
   readonly to: string
   /** What a To header says that is too long to be kept; undefined for others. */
   readonly toAccount: string | undefined
-  /** Of its credentials; empty where it has none. */
-  readonly username: string
   /** Tells its credentials from others. */
   readonly attempt: string
-  /** The nonces that its credentials use; empty for a bare REGISTER. */
-  readonly nonces: readonly string[]
+  /** Empty for a bare REGISTER. */
+  readonly credentials: readonly Credentials[]
   readonly provesPath: boolean
+  /** Nobody else can have been given that nonce. */
+  readonly pathCertain: boolean
   /** As `provesPath`, or over the nonce that was sent last to this very port. */
   readonly answersItsChallenge: boolean
   readonly removes: boolean
@@ -66,21 +67,28 @@ export function userAgentOf(request: SipRequest): string {
   return ownCopy(request.first('user-agent') ?? '', LONGEST_USER_AGENT)
 }
 
-/** With the transport: a forger's TCP segment must not lend its grade to a UDP exchange. */
+/**
+ * With the transport: a forger's TCP segment must not lend its grade to a UDP exchange. The method is that of CSeq, whatever
+ * the request line says: an answer repeats it.
+ */
 export function keyOf(
   transport: Transport,
   client: Address,
-  { callId, cseq, branch }: TransactionFields,
+  { callId, cseq, method, branch }: TransactionFields,
 ): string {
-  const key = `${transport} ${client} ${cseq} ${branch} ${callId}`
+  const key = `${transport} ${client} ${cseq} ${method} ${branch} ${callId}`
   return key.length <= LONGEST_KEY
     ? ownCopy(key, LONGEST_KEY)
     : createHash('sha1').update(key).digest('base64')
 }
 
 /** Whose password was tried: To names whom the binding is for, and only the credentials name who claims to be there. */
-export function accountOf({ to, toAccount, username }: Transaction): string {
+export function accountOf(
+  { to, toAccount }: Pick<Transaction, 'to' | 'toAccount'>,
+  judged: readonly Credentials[],
+): string {
   const account = toAccount ?? readAccount(to)
+  const username = judged[0]?.username ?? ''
   return username === '' || account.startsWith(`${username}@`) ? account : username.slice(0, LONGEST_NAME)
 }
 

@@ -12,6 +12,7 @@ import { OnlineCheck } from '../observe/online-check.ts'
 import { SeenRegister } from '../observe/seen-register.ts'
 import type { Opaque } from '../observe/sight.ts'
 import { DuplicateDatagrams } from './duplicate-datagrams.ts'
+import { READING_LIMITS } from './reading-limits.ts'
 import { SipStreams } from './sip-streams.ts'
 
 export interface PipelineOptions {
@@ -39,6 +40,7 @@ export interface PipelineOptions {
   readonly onStray?: (source: Source, time: EpochMilliseconds) => void
 }
 
+const READING = { limits: READING_LIMITS }
 /** The bytes of payload up to which the kernel takes a datagram for a keepalive. */
 const KEEPALIVE_PAYLOAD = 39
 /** In characters. */
@@ -130,7 +132,7 @@ export class Pipeline {
     // Anybody can send answers to nothing; those of an endpoint alone are read.
     const comesIn = this.#options.isProtected !== undefined && this.#isServed(source, destination)
     if (comesIn && startsAsAnswer(payload) && !this.onlineCheck.awaits(from, time)) return
-    const reading = readSipMessage(payload)
+    const reading = readSipMessage(payload, READING)
     if (reading.kind === 'not-sip') this.#stray(datagram, from)
     else this.#reading(time, 'udp', from, to, reading)
   }

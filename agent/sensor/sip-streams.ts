@@ -5,6 +5,7 @@ import type { Flow, TcpSegment } from '../decode/packet.ts'
 import { type StreamEvent, TcpStreams } from '../decode/tcp-streams.ts'
 import { recogniseOpaque } from '../observe/opaque-stream.ts'
 import type { Opaque } from '../observe/sight.ts'
+import { READING_LIMITS } from './reading-limits.ts'
 
 export interface SipStreamsOptions {
   readonly onReading: (flow: Flow, time: EpochMilliseconds, reading: SipReading) => void
@@ -51,7 +52,8 @@ export class SipStreams {
 
   #begin({ flow, time, bytes }: Extract<StreamEvent, { kind: 'bytes' }>): SipFramer | 'opaque' {
     const carries = recogniseOpaque(bytes)
-    const framer = carries === undefined ? new SipFramer({ onFault: 'resynchronise' }) : 'opaque'
+    const framer =
+      carries === undefined ? new SipFramer({ limits: READING_LIMITS, onFault: 'resynchronise' }) : 'opaque'
     this.#framers.set(flow, framer)
     if (carries !== undefined) this.#options.onOpaque?.(flow, time, carries)
     return framer

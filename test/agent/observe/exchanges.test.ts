@@ -35,18 +35,25 @@ interface Turn {
   readonly nonce?: string
   readonly transport?: Transport
   readonly method?: string
+  /** In CSeq, where it differs from that of the request line. */
+  readonly cseqMethod?: string
   readonly callId?: string
   /** More headers of a request. */
   readonly headers?: readonly HeaderPair[]
 }
 
-function common({ cseq = 1, method = 'REGISTER', callId = 'abc@phone' }: Turn): HeaderPair[] {
+function common({
+  cseq = 1,
+  method = 'REGISTER',
+  cseqMethod = method,
+  callId = 'abc@phone',
+}: Turn): HeaderPair[] {
   return [
     ['Via', `SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK${cseq};rport`],
     ['From', '<sip:1001@example.com>;tag=1'],
     ['To', '<sip:1001@EXAMPLE.com>'],
     ['Call-ID', callId],
-    ['CSeq', `${cseq} ${method}`],
+    ['CSeq', `${cseq} ${cseqMethod}`],
   ]
 }
 
@@ -414,6 +421,109 @@ describe('for the lanes', () => {
     talk.request({ cseq: 3, callId: 'y' })
     talk.answer(401, { cseq: 3, nonce: 'later', callId: 'y' })
     expect(answer(PHONE)).toMatchObject({ answersSentNonce: false })
+  })
+})
+
+describe('a guess cannot be hidden', () => {
+  const credentials = (realm: string, nonce: string, username = '1001'): HeaderPair => [
+    'Authorization',
+    `Digest username="${username}", realm="${realm}", nonce="${nonce}", uri="sip:example.com", response="0123456789abcdef0123456789abcdef"`,
+  ]
+  /** Somebody who registered with an account of his own, over the nonce `good`. */
+  function insider() {
+    const talk = new Talk()
+    talk.request({ callId: 'own' })
+    talk.answer(401, { callId: 'own', nonce: 'good' })
+    const own = { callId: 'own', cseq: 2, headers: [credentials('example.com', 'good', 'zz')] }
+    talk.request(own)
+    talk.answer(200, { callId: 'own', cseq: 2, headers: [['Contact', '<sip:a@b>']] })
+    return talk
+  }
+
+  it('by CSeq, which softswitches do not compare with the request line', () => {
+    const talk = new Talk()
+    talk.request({ cseqMethod: 'OPTIONS' })
+    talk.answer(401, { cseqMethod: 'OPTIONS', nonce: 'n1' })
+    const guess = { cseq: 2, cseqMethod: 'OPTIONS', nonce: 'n1' }
+    talk.request(guess)
+    expect(ended(talk.answer(401, { ...guess, nonce: 'n2' }))).toEqual(['failure', 'path', 0])
+    // A true OPTIONS with the same fields may be what a 200 answers.
+    const next = { cseq: 3, cseqMethod: 'OPTIONS', nonce: 'n2' }
+    talk.request(next)
+    expect(talk.answer(200, { ...next, nonce: undefined as never })).toBeUndefined()
+    expect(ended(talk.answer(403, { cseq: 3, cseqMethod: 'OPTIONS' }))).toEqual(['failure', 'path', 0])
+  })
+
+  it.each([
+    ['before', ['other.example', 'example.com']],
+    ['behind', ['example.com', 'other.example']],
+  ])('by a good nonce for another realm %s it', (_where, realms) => {
+    const talk = insider()
+    talk.request({ cseq: 7 })
+    talk.answer(401, { cseq: 7, nonce: 'fresh' })
+    const headers = realms.map((realm) =>
+      realm === 'example.com' ? credentials(realm, 'fresh') : credentials(realm, 'good', 'zz'),
+    )
+    talk.request({ cseq: 8, headers })
+    const exchange = talk.answer(401, { cseq: 8, nonce: 'next' })
+    expect([exchange?.outcome, exchange?.account]).toEqual(['failure', '1001@example.com'])
+  })
+
+  it('by more headers than a phone has', () => {
+    const talk = insider()
+    talk.request({ cseq: 7 })
+    talk.answer(401, { cseq: 7, nonce: 'fresh' })
+    const decoys = Array.from({ length: 12 }, (_, i) => credentials(`r${i}`, 'good', 'zz'))
+    talk.request({ cseq: 8, headers: [...decoys, credentials('example.com', 'fresh')] })
+    expect(talk.answer(401, { cseq: 8, nonce: 'next' })).toMatchObject({
+      outcome: 'failure',
+      account: '1001@example.com',
+    })
+  })
+
+  it('by a nonce made good for the victim beside his own account', () => {
+    const talk = new Talk()
+    talk.request()
+    talk.answer(401, { nonce: 'good' })
+    const both = [credentials('example.com', 'good', '1001'), credentials('example.com', 'good', 'zz')]
+    talk.request({ cseq: 2, headers: both })
+    talk.answer(200, { cseq: 2, headers: [['Contact', '<sip:a@b>']] })
+    talk.request({ cseq: 3, nonce: 'good' })
+    expect(talk.answer(401, { cseq: 3, nonce: 'next' })?.outcome).toBe('failure')
+  })
+})
+
+describe('what rests on a nonce that others may have', () => {
+  it('a nonce that went to somebody else for an INVITE proves nothing', () => {
+    const talk = new Talk()
+    const attacker = at('192.0.2.66', 5060)
+    talk.request({ method: 'INVITE', phone: attacker, callId: 'x' })
+    talk.answer(407, { method: 'INVITE', phone: attacker, callId: 'x', nonce: 'n1' })
+    // Forged, under the phone's address, within the same second.
+    talk.request()
+    talk.answer(401, { nonce: 'n1' })
+    talk.request({ cseq: 2, nonce: 'n1' })
+    expect(ended(talk.answer(401, { cseq: 2, nonce: 'n2' }))).toEqual(['failure', 'packet', 0])
+  })
+
+  it('is not certain before it is known that the softswitch gives each address its own', () => {
+    const talk = new Talk()
+    let calls = 0
+    const fail = (transport: Transport) => {
+      const callId = `call-${++calls}`
+      talk.request({ transport, callId })
+      talk.answer(401, { transport, callId, nonce: callId })
+      const guess = { transport, callId, cseq: 2 }
+      talk.request({ ...guess, nonce: callId })
+      return talk.answer(401, { ...guess, nonce: 'n2' })
+    }
+    expect(fail('udp')).toMatchObject({ grade: 'path', pathCertain: false })
+    expect(fail('tcp')).toMatchObject({ grade: 'path' })
+    expect(fail('tcp')).not.toHaveProperty('pathCertain')
+    const server = '198.51.100.1:5060'
+    const unique = { server, state: 'unique', since: START, shared: 0, unique: 10 } as const
+    talk.exchanges.nonces.sharing.restore([unique], START)
+    expect(fail('udp')).not.toHaveProperty('pathCertain')
   })
 })
 
