@@ -56,6 +56,7 @@ export class SharingByServer {
 
   /** Puts back what was learnt before a restart; a sharing softswitch has to prove anew that it stopped. */
   restore(known: readonly NonceSharing[], now: EpochMilliseconds): void {
+    this.#last = undefined
     for (const { server, state, since, shared, unique } of known.slice(0, MOST_SERVERS)) {
       this.#servers.set(server, {
         ...begin(now),
