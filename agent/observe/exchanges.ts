@@ -1,5 +1,5 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
-import type { Source } from '../../registrar/net/address.ts'
+import { type Source, showSource } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
 import type { SipMessage, SipRequest, SipResponse } from '../../registrar/sip/message.ts'
 import { BareRegisters } from './bare-registers.ts'
@@ -27,6 +27,10 @@ const TRANSACTION_LIFETIME: Milliseconds = 32_000
 const MOST_TRANSACTIONS = 65_536
 /** What is kept of a To header, of a user name and of a Contact. */
 const LONGEST_FIELD = 256
+/** Ports that sent REGISTERs too large to be read. */
+const MOST_UNREAD = 4_096
+/** Credentials over no nonce that anybody was sent, of whomever To names. */
+const UNREAD: readonly Credentials[] = [{ nonce: '', username: '', realm: '' }]
 /** How often transactions are looked through for those that are over, by the clock of the messages. */
 const LOOK_EVERY: Milliseconds = 250
 
@@ -74,6 +78,7 @@ export class Exchanges {
   readonly sight: Sight
   readonly #transactions: BoundedMap<string, Transaction>
   readonly #bare = new BareRegisters()
+  readonly #unread = new BoundedMap<string, EpochMilliseconds>({ capacity: MOST_UNREAD })
   readonly #isBound: NonNullable<ExchangesOptions['isBound']>
   readonly #sawAllSince: NonNullable<ExchangesOptions['sawAllSince']>
   #lookedAt: EpochMilliseconds = Number.NEGATIVE_INFINITY
@@ -171,6 +176,17 @@ export class Exchanges {
       answersSentNonce,
       answersUnseen,
     })
+  }
+
+  /** A REGISTER that is too large to be read: what a softswitch makes of it is a failure where it refuses it. */
+  unread(source: Source, time: EpochMilliseconds): void {
+    this.#unread.set(showSource(source), time)
+  }
+
+  #wasUnread(source: Source, now: EpochMilliseconds): boolean {
+    if (this.#unread.size === 0) return false
+    this.#unread.sweep((at) => now - at > TRANSACTION_LIFETIME)
+    return this.#unread.has(showSource(source))
   }
 
   #askedBare({ time, transport, source, destination }: SeenMessage, request: SipRequest): void {
@@ -293,7 +309,7 @@ export class Exchanges {
         contact: '',
         client,
         serverPort: seen.source.port,
-        credentials: [],
+        credentials: this.#wasUnread(client, seen.time) ? UNREAD : [],
         attempt: '',
         answersOwnNonce: false,
         isCertain: false,
