@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { ControlPlane } from '../dashboard/api/control-plane.ts'
 import type { Clock, Milliseconds } from '../registrar/net/time.ts'
@@ -15,6 +16,7 @@ import { SoftswitchWatch } from './control/softswitch-watch.ts'
 import { viewWeather } from './control/weather-view.ts'
 import type { AttackState } from './decide/attack.ts'
 import { Decisions } from './decide/decisions.ts'
+import { type HeldLanes, NOTHING_HELD } from './decide/held-lanes.ts'
 import { KernelFeed, mostDecisions } from './decide/kernel-feed.ts'
 import { sparedLists } from './decide/spared.ts'
 import type { WeatherName, WeatherState } from './decide/weather.ts'
@@ -35,6 +37,8 @@ import { watchedSecond } from './weather-second.ts'
 
 const HOST_INTERVAL: Milliseconds = 1_000
 const TIDY_INTERVAL: Milliseconds = 60_000
+/** At the end. */
+const LAST_APPLIED_WITHIN: Milliseconds = 1_000
 /** What an attacker can make us write, a second. */
 const MOST_LINES = 20
 
@@ -78,6 +82,8 @@ export class Agent {
   #host: HostFigures = { cpu: 0, memoryUsed: 0, memoryTotal: 0 }
   #timers: NodeJS.Timeout[] = []
   #isClosing = false
+  /** Who was in a lane in the kernel before this daemon. */
+  #held: HeldLanes = NOTHING_HELD
 
   constructor(options: AgentOptions) {
     const { config, journal, log, clock, version } = options
@@ -159,7 +165,7 @@ export class Agent {
       journal,
       clock,
       decisions: this.#decisions,
-      returning: () => this.#feed.returning(),
+      registered: () => this.#feed.registered(),
       policy: () => this.#weather.policy,
       nonces: () => this.#softswitch.nonces,
       keep,
@@ -225,11 +231,13 @@ export class Agent {
     const logsPackets = await probeNflog()
     Object.assign(this.#hostFacts, { logsPackets })
     if (!logsPackets) this.#o.log.warn('the kernel has no log of packets (NFLOG): a flood is captured whole')
+    this.#held = await this.#enforcement.heldLanes(this.#o.clock())
   }
 
   start(): void {
     this.#weather.start()
-    this.#feed.start()
+    this.#feed.start({ held: this.#held })
+    this.#held = NOTHING_HELD
     this.#sensor.start()
     this.#registrar.start()
     const readHost = async () => {
@@ -278,6 +286,8 @@ export class Agent {
     await Promise.all([this.#sensor.stop(), this.#registrar.stop()])
     this.#feed.close()
     this.#weather.close()
+    // What the sensor said last is for the kernel too; one that refuses it must not hold up the end.
+    await Promise.race([this.#enforcement.settled(), pause(LAST_APPLIED_WITHIN, null, { ref: false })])
     await this.#enforcement.close()
     this.#history.close()
   }

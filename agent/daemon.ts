@@ -54,15 +54,17 @@ async function run(configFile: string, log: ReturnType<typeof openLog>): Promise
     )
     log.info({ socket: config.control.socket }, 'commands are taken')
     await agent.prepare()
+    // From here on whoever stops it must find what the sensor saw until then kept.
+    const stopped = untilStopped(() => reload(configFile, agent, log))
     agent.start()
     if (config.dashboard.enabled) doors.push(await openDashboard(config, agent, version, log))
-    await agent.settled()
+    await Promise.race([agent.settled(), stopped])
     await notifySystemd('READY=1')
     log.info(
       { mode: config.mode, interfaces: config.protect.interfaces, ports: config.protect.ports },
       'ringfence is up',
     )
-    await untilStopped(() => reload(configFile, agent, log))
+    await stopped
     await notifySystemd('STOPPING=1')
     log.info('ringfence stops; rules and blocks stay in the kernel')
     return 0
@@ -113,12 +115,19 @@ function reload(configFile: string, agent: Agent, log: ReturnType<typeof openLog
   }
 }
 
+/**
+ * The handlers stay to the end: execa (by its `signal-exit`) ends this process itself at a signal that nobody else
+ * listens to while a program of ours runs, and one that listens once is nobody at that moment.
+ */
 function untilStopped(onReload: () => void): Promise<void> {
   return new Promise((resolve) => {
-    process.on('SIGHUP', onReload)
+    let isStopping = false
+    process.on('SIGHUP', () => {
+      if (!isStopping) onReload()
+    })
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        process.off('SIGHUP', onReload)
+      process.on(signal, () => {
+        isStopping = true
         resolve()
       })
     }

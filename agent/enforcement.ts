@@ -1,15 +1,17 @@
 import type { Logger } from 'pino'
 import type { Source } from '../registrar/net/address.ts'
-import type { Clock } from '../registrar/net/time.ts'
+import type { Clock, EpochMilliseconds } from '../registrar/net/time.ts'
 import { DesiredStateError } from '../rules/check-desired-state.ts'
 import type { DesiredState } from '../rules/desired-state.ts'
 import { RulesEngine } from '../rules/engine.ts'
 import { ImaginedKernel } from '../rules/imagined-kernel.ts'
 import { IptablesKernel } from '../rules/iptables-kernel.ts'
+import { KernelError } from '../rules/kernel.ts'
 import { removeFromEveryBackend, removeFromOtherBackend } from '../rules/remove-everything.ts'
 import type { HeldByKernel } from '../rules/trace/trace.ts'
 import type { Config } from './config/config.ts'
 import { heldByKernel } from './control/held-by-kernel.ts'
+import { HELD_SETS, type HeldLanes, heldLanes, NOTHING_HELD } from './decide/held-lanes.ts'
 import type { LogGate } from './host/log.ts'
 import { OtherBackend } from './other-backend.ts'
 
@@ -31,6 +33,8 @@ export class Enforcement {
   readonly engine: RulesEngine
   readonly #log: Logger
   readonly #gate: LogGate
+  /** None where this daemon leaves the kernel alone. */
+  readonly #kernel: IptablesKernel | undefined
   /** None where this daemon enforces. */
   readonly #imagined: ImaginedKernel | undefined
   /** None where this daemon leaves the kernel alone. */
@@ -40,8 +44,10 @@ export class Enforcement {
     this.#log = log
     this.#gate = gate
     this.#imagined = mode === 'observe' ? new ImaginedKernel({ clock }) : undefined
+    this.#kernel = this.#imagined ? undefined : new IptablesKernel()
+    const kernel = this.#imagined ?? this.#kernel!
     this.engine = new RulesEngine({
-      kernel: this.#imagined ?? new IptablesKernel(),
+      kernel,
       clock,
       log,
       onChange: () => {
@@ -85,6 +91,20 @@ export class Enforcement {
   /** Which of the sets that the kernel fills by itself hold a source; null where the kernel is not asked. */
   async heldByKernel(source: Source): Promise<HeldByKernel | null> {
     return this.#imagined ? null : heldByKernel(source)
+  }
+
+  /**
+   * Who is in a lane in the kernel since before this daemon; to be asked before anything is desired. A kernel that does
+   * not answer has nobody: what the engine then does with it will say why.
+   */
+  async heldLanes(now: EpochMilliseconds): Promise<HeldLanes> {
+    try {
+      const observed = await this.#kernel?.observe({ elements: HELD_SETS })
+      return observed ? heldLanes(observed.sets, now) : NOTHING_HELD
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error
+      return NOTHING_HELD
+    }
   }
 
   /** What an observing daemon would have done, newest last, as lines; none where it enforces. */

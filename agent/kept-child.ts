@@ -2,11 +2,15 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Milliseconds } from '../registrar/net/time.ts'
 
-const FIRST_RESTART: Milliseconds = 250
+/** One that was well is missed at once; one that ends again and again is not. */
+const FIRST_RESTART: Milliseconds = 10
+const SECOND_RESTART: Milliseconds = 250
 const LAST_RESTART: Milliseconds = 10_000
 /** A child that lived so long was well: the next restart is quick again. */
 const LIVED_WELL: Milliseconds = 30_000
 const END_WITHIN: Milliseconds = 3_000
+/** Of a child that has ended, what it said last is waited for so long. */
+const LAST_WORDS: Milliseconds = 500
 
 export interface KeptChildOptions<To, From> {
   /** What it is, for messages: `the sensor`. */
@@ -58,7 +62,7 @@ export class KeptChild<To extends object, From extends object> {
       if (performance.now() - startedAt > LIVED_WELL) this.#restartDelay = FIRST_RESTART
       onEnded(`${what} ended (${how}); it starts again in ${this.#restartDelay} ms`)
       this.#restartTimer = setTimeout(() => this.start(), this.#restartDelay)
-      this.#restartDelay = Math.min(this.#restartDelay * 2, LAST_RESTART)
+      this.#restartDelay = Math.min(Math.max(this.#restartDelay * 2, SECOND_RESTART), LAST_RESTART)
     }
     child.on('error', (error) => ended(error.message))
     child.on('exit', (code, signal) => ended(signal ? `signal ${signal}` : `exit code ${code}`))
@@ -84,7 +88,12 @@ export class KeptChild<To extends object, From extends object> {
       const timer = setTimeout(() => child.kill('SIGKILL'), END_WITHIN)
       child.once('exit', () => {
         clearTimeout(timer)
-        resolve()
+        // What it said last may still be on its way.
+        if (!child.connected) resolve()
+        else setTimeout(resolve, LAST_WORDS)
+      })
+      child.once('disconnect', () => {
+        if (child.exitCode !== null || child.signalCode !== null) resolve()
       })
       child.kill('SIGTERM')
     })

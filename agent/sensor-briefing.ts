@@ -3,6 +3,7 @@ import type { Clock } from '../registrar/net/time.ts'
 import type { Config } from './config/config.ts'
 import type { HostFacts } from './config/kernel-sizes.ts'
 import type { Decisions } from './decide/decisions.ts'
+import type { RegisteredSource } from './decide/kernel-feed.ts'
 import { sparedLists } from './decide/spared.ts'
 import { RETURNING_FOR } from './detect/flood.ts'
 import type { DetectionPolicy } from './detect/verdict.ts'
@@ -18,7 +19,7 @@ export interface SensorBriefingOptions {
   readonly clock: Clock
   readonly decisions: Pick<Decisions, 'allowedPrefixes'>
   /** The sources that registered within the last days, as the lanes know them. */
-  readonly returning: () => readonly Prefix[]
+  readonly registered: () => readonly RegisteredSource[]
   /** The thresholds that hold now. */
   readonly policy: () => DetectionPolicy
   /** What is known of the softswitch's nonces. */
@@ -59,25 +60,31 @@ export class SensorBriefing {
 
   /** Lanes are written to the journal sooner than successes are, and know who registered a moment ago. */
   #knownSources(): readonly KnownSuccess[] {
-    const { clock, journal, keep, returning } = this.#o
+    const { clock, journal, keep, registered } = this.#o
     const now = clock()
-    let known: readonly KnownSuccess[] = []
+    const known = new Map<Prefix, KnownSuccess>()
     keep(() => {
       const since = now - RETURNING_FOR
       const accounts = new Map(journal.returningEntries(since).map((entry) => [entry.source, entry.accounts]))
-      known = journal
-        .knownSources(since)
-        .map((success) => ({ ...success, accounts: accounts.get(success.source) ?? 1 }))
+      for (const success of journal.knownSources(since))
+        known.set(success.source, { ...success, accounts: accounts.get(success.source) ?? 1 })
     })
-    const listed = new Set(known.map(({ source }) => source))
-    const others = returning().filter((source) => !listed.has(source))
-    return [...known, ...others.map((source) => ({ source, at: now, until: 0 }))]
+    for (const { source, until, accounts } of registered()) {
+      const success = known.get(source) ?? { source, at: now, until: 0 }
+      known.set(source, {
+        ...success,
+        until: Math.max(success.until, until),
+        accounts: Math.max(success.accounts ?? 1, accounts),
+      })
+    }
+    return [...known.values()]
   }
 
   #lanes(): LaneSettings {
     const config = this.#o.config()
     return {
       unknownPerSecond: config.limits.register.perSecond,
+      provenPerSecond: config.limits.proven.perSecond,
       trusted: [...this.#o.decisions.allowedPrefixes(), ...sparedLists(config).gateways],
     }
   }

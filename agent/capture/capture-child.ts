@@ -2,7 +2,7 @@ import { readFileSync, readSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import process from 'node:process'
 import { CAME_IN } from './came-in.ts'
-import type { CaptureReport } from './capture-report.ts'
+import { type CaptureReport, READ_ON } from './capture-report.ts'
 import { isNflog } from './nflog-device.ts'
 import type { PcapModule, PcapSession } from './pcap-module.ts'
 import { Priming } from './priming.ts'
@@ -38,6 +38,8 @@ const LOOK_EVERY = 200
 const LOOK_AT_STDIN_EVERY = 20
 /** How long a block of packets may wait in the kernel; the price is a wake-up each while there is traffic. */
 const BLOCK_TIMEOUT = 10
+/** Whoever ends it and wants the rest waits no longer for that. */
+const READ_ON_FOR = 150
 
 const require = createRequire(import.meta.url)
 const batch = Buffer.allocUnsafeSlow(BATCH_BYTES + RECORD_HEADER_BYTES + snapLength)
@@ -49,10 +51,31 @@ let flushPlanned = false
 let statistics: () => void = () => {}
 let statisticsAt = 0
 let lookAt = 0
+let wantsRest = false
+/** When it ends, whatever still waits; undefined before it was told to end. */
+let endAt: number | undefined
+/** Reads what waits, and tells how much that was. */
+let readWaiting: () => number = () => 0
 
-process.stdin.on('end', end)
+process.stdin.on('data', (text: Buffer) => {
+  wantsRest ||= text.includes(READ_ON)
+})
+process.stdin.on('end', told)
 process.stdin.on('error', end)
 process.stdin.resume()
+
+/** The end of stdin. What was captured up to now comes out of the kernel with its block, a moment later. */
+function told(): void {
+  if (!wantsRest) end()
+  if (endAt !== undefined) return
+  endAt = Date.now() + READ_ON_FOR
+  setTimeout(() => {
+    // Packets that come meanwhile end it by the clock.
+    while (readWaiting() > 0) {}
+    flush()
+    end()
+  }, 2 * BLOCK_TIMEOUT)
+}
 
 /** The last counts tell what was captured and never read. */
 function end(): never {
@@ -65,7 +88,8 @@ const oneByte = Buffer.alloc(1)
 /** Events of stdin do not come while packets keep coming. */
 function isAskedToEnd(): boolean {
   try {
-    return readSync(STDIN, oneByte) === 0
+    while (readSync(STDIN, oneByte) > 0) wantsRest ||= oneByte.includes(READ_ON)
+    return true
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'EAGAIN'
   }
@@ -124,7 +148,9 @@ function addRecord(capturedLength: number): void {
     if (now >= statisticsAt) statistics()
     if (now >= lookAt) {
       lookAt = now + LOOK_AT_STDIN_EVERY
-      if (isAskedToEnd()) end()
+      if (endAt !== undefined) {
+        if (now >= endAt) end()
+      } else if (isAskedToEnd()) told()
     }
   } else if (!flushPlanned) {
     flushPlanned = true
@@ -235,6 +261,10 @@ function runPcap(pcap: PcapModule): void {
       leave({ type: 'failed', detail: `the capture on ${device} broke off` })
     }
     return packets - before
+  }
+  readWaiting = () => {
+    apart?.session.dispatch(apart.buf, apart.header)
+    return read()
   }
   session.session.read_callback = () => {
     wakeUps++

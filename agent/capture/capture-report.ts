@@ -1,3 +1,6 @@
+/** What a capturing child is told on stdin before that ends, where what it captured until then shall not be lost. */
+export const READ_ON = '.'
+
 /** What a capturing child says on stderr, a line of JSON each. */
 export type CaptureReport =
   /** The kernel's counters since the child started: frames that passed the filter, and those it had no room for. */

@@ -1,7 +1,7 @@
 import { execa } from 'execa'
 import type { Milliseconds } from '../../registrar/net/time.ts'
 import { CAME_IN } from './came-in.ts'
-import type { CaptureReport } from './capture-report.ts'
+import { type CaptureReport, READ_ON } from './capture-report.ts'
 import type { CaptureEngine } from './engines.ts'
 import { countsDrops, ENGINES_BY_MERIT, engineCommand, ReportReader } from './engines.ts'
 import type { CapturePorts, FrameDirection, TagHandling } from './filter.ts'
@@ -78,6 +78,8 @@ export class LiveCapture {
   #restartDelay = FIRST_RESTART
   #restartTimer: NodeJS.Timeout | undefined
   #stopping = false
+  /** It ends, and what it captured before is still handed on. */
+  #finishing = false
   /** What earlier children counted, and what the present one has. */
   #before: KernelStatistics = { received: 0, dropped: 0 }
   #now: KernelStatistics = { received: 0, dropped: 0 }
@@ -118,6 +120,7 @@ export class LiveCapture {
   start(): void {
     if (this.#child || this.#restartTimer) return
     this.#stopping = false
+    this.#finishing = false
     this.#spawn()
   }
 
@@ -130,6 +133,17 @@ export class LiveCapture {
     if (!child) return
     child.kill()
     await child.ended
+  }
+
+  /** Ends the capturing process when it has handed on what it captured until now. */
+  async finish(): Promise<void> {
+    this.#finishing = true
+    const child = this.#child
+    if (child) {
+      child.finish()
+      await Promise.all([child.ended, child.read])
+    }
+    await this.stop()
   }
 
   #spawn(): void {
@@ -165,7 +179,7 @@ export class LiveCapture {
         this.#abandoned += Math.max(0, this.#now.received - this.#now.dropped - this.#handedOn)
       this.#before = this.#sum()
       this.#now = { received: 0, dropped: 0 }
-      if (!this.#stopping) this.#restart(ending)
+      if (!this.#stopping && !this.#finishing) this.#restart(ending)
     })
   }
 
@@ -280,7 +294,11 @@ interface ChildEnding {
 interface RunningChild {
   readonly pid: number | undefined
   readonly ended: Promise<ChildEnding>
+  /** Resolves when all that it wrote was read. */
+  readonly read: Promise<void>
   kill(): void
+  /** Has it write what it captured until now, and end. */
+  finish(): void
 }
 
 interface ChildEvents {
@@ -315,6 +333,7 @@ function runChild(engine: CaptureEngine, file: string, args: string[], events: C
       child.kill('SIGKILL')
     }
   })
+  const read = new Promise<void>((resolve) => child.stdout.once('close', resolve))
   const reports = new ReportReader((report) => {
     if (report.type === 'failed') failure ??= { detail: report.detail, noEngine: false }
     if (report.type === 'no-engine') failure ??= { detail: report.detail, noEngine: true }
@@ -347,7 +366,11 @@ function runChild(engine: CaptureEngine, file: string, args: string[], events: C
     const impatience = setTimeout(() => child.kill('SIGTERM'), SAY_LAST_WITHIN)
     void ended.then(() => clearTimeout(impatience))
   }
-  return { pid: child.pid, ended, kill }
+  const finish = () => {
+    if (engine !== 'tcpdump') child.stdin.write(READ_ON)
+    kill()
+  }
+  return { pid: child.pid, ended, read, kill, finish }
 }
 
 function describe(reader: CaptureReader): string {

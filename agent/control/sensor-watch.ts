@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { StatusSnapshot } from '../../dashboard/api/status.ts'
 import type { CaptureSummary, SensorSummary } from '../sensor/messages.ts'
 
+const NEVER_INTERRUPTED = { count: 0, detail: '' }
 /** A capture that has not begun after so many seconds is not just starting. */
 const SUMMARIES_TO_START = 4
 
@@ -51,6 +52,8 @@ export class SensorWatch {
     detail: 'the sensor is starting',
   }
   readonly #log: Pick<Logger, 'info' | 'warn' | 'error'>
+  /** By interface: how often its capture broke off, and whether it has not come back since. */
+  readonly #interruptions = new Map<string, { readonly count: number; readonly isAway: boolean }>()
   /** Summaries in a row in which some interface was not captured on. */
   #blindFor = 0
 
@@ -107,9 +110,24 @@ export class SensorWatch {
     this.view.logs = logs
   }
 
+  /** An interface that went down is said, and that it came back, however short that was. */
+  #interrupted(captures: readonly CaptureSummary[]): void {
+    for (const { name, state, interruptions = NEVER_INTERRUPTED } of captures) {
+      const before = this.#interruptions.get(name) ?? { count: 0, isAway: false }
+      const broke = interruptions.count > before.count
+      if (broke && !before.isAway)
+        this.#log.warn(`nothing is captured on ${name} for the moment: ${interruptions.detail}`)
+      const isAway = (broke || before.isAway) && state !== 'running'
+      if (!isAway && (broke || before.isAway)) this.#log.info(`${name} is captured on again`)
+      // A sensor that was started again counts anew.
+      this.#interruptions.set(name, { count: interruptions.count, isAway })
+    }
+  }
+
   /** Whether every interface is captured on. */
   #capturesWith(captures: readonly CaptureSummary[]): void {
     const view = this.view
+    this.#interrupted(captures)
     const broken = captures.filter(({ state }) => state !== 'running')
     view.engine = [...new Set(captures.map(({ engine }) => engine))].join(', ')
     this.#blindFor = broken.length === 0 ? 0 : this.#blindFor + 1

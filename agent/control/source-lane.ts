@@ -9,6 +9,8 @@ import { showTarget } from './views.ts'
 /** For so long the answer to a challenge says that somebody is there. */
 const ANSWERED_FOR: Milliseconds = 60_000
 const MOST_PORTS = 10
+/** Ports of a registered address that are punished, told one by one. */
+const MOST_PUNISHED = 3
 
 /** The lane of an address as a whole, the one that decides first; its ports may be in others. */
 export function laneOf(facts: {
@@ -34,12 +36,13 @@ export function laneOf(facts: {
       laneReason: `It is of the gateway ${gateway.name}: ${perSecond} calls a second, ${burst} at once.`,
     }
   }
-  const served = laneOfMembers(membersOf(desired, address, now))
+  const served = laneOfMembers(membersOf(desired, address, now), knowledge)
   const ofPort = standing[0]
   // One port that is punished among others that are registered: they are what the address is.
   if (ofPort && served?.lane === 'proven') {
-    const more = standing.length > 1 ? ` (and ${standing.length - 1} more)` : ''
-    return { lane: 'proven', laneReason: `${served.laneReason} But ${sayPunished(ofPort)}${more}` }
+    const said = standing.slice(0, MOST_PUNISHED).map(sayPunished).join('; ')
+    const more = standing.length > MOST_PUNISHED ? ` (and ${standing.length - MOST_PUNISHED} more)` : ''
+    return { lane: 'proven', laneReason: `${served.laneReason} But ${said}${more}` }
   }
   if (ofPort) return laneOfPunished(ofPort)
   return served ?? withoutLane(knowledge, now)
@@ -54,7 +57,10 @@ function sayPunished(decision: Decision): string {
   return `${showTarget(decision)} is ${kind === 'block' ? `blocked (${scope})` : 'suspended'}: ${reason}`
 }
 
-function laneOfMembers(members: readonly Member[]): Pick<SourceStory, 'lane' | 'laneReason'> | undefined {
+function laneOfMembers(
+  members: readonly Member[],
+  knowledge: SourceKnowledge | null,
+): Pick<SourceStory, 'lane' | 'laneReason'> | undefined {
   const proven = members.filter((member) => member.lane === 'proven')
   if (proven.length > 0) {
     return {
@@ -71,7 +77,9 @@ function laneOfMembers(members: readonly Member[]): Pick<SourceStory, 'lane' | '
   }
   const returning = members.find((member) => member.lane === 'returning')
   if (returning) {
-    const accounts = returning.accounts === 1 ? 'one account' : `${returning.accounts} accounts`
+    // An aggregator is in the largest class, whatever their number.
+    const count = knowledge?.aggregator ? knowledge.accountsBehind : returning.accounts
+    const accounts = count === 1 ? 'one account' : `${count} accounts`
     return { lane: 'returning', laneReason: `It registered ${accounts} within the last days.` }
   }
   if (members.some(({ lane }) => lane === 'ignoring')) {

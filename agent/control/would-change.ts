@@ -32,11 +32,8 @@ export function whatWouldChange(facts: WouldChange): readonly string[] {
         : [`\`ringfence disallow\` of the entry that holds it (\`ringfence allowed\` lists them)`]
     case 'blocked':
     case 'suspended': {
-      const all = standing.slice(0, MOST_DECISIONS).map((decision) => endOf(decision, facts))
-      const more = standing.length - all.length
       return [
-        ...all,
-        ...(more > 0 ? [`and ${more} more that stand against it`] : []),
+        ...endsOf(facts),
         ...(registered.count > 0 && standing.some(isOfVerdict)
           ? [
               `its ${registered.count === 1 ? 'registered port stays' : `${registered.count} registered ports stay`} served meanwhile, but for a port that is suspended itself`,
@@ -50,7 +47,8 @@ export function whatWouldChange(facts: WouldChange): readonly string[] {
     case 'proven':
       return [
         'each port stays proven until its registration ends, and its next success renews it; from another port it would be returning',
-        ...howItFails(policy),
+        // Where it failed already, what counts is when that is over.
+        ...(standing.length > 0 ? endsOf(facts) : howItFails(policy)),
       ]
     case 'answered':
       return [
@@ -69,6 +67,13 @@ export function whatWouldChange(facts: WouldChange): readonly string[] {
     case 'unknown':
       return ['a registration with a nonce of its own would make its port proven', ...howItFails(policy)]
   }
+}
+
+function endsOf(facts: WouldChange): readonly string[] {
+  const { standing } = facts
+  const all = standing.slice(0, MOST_DECISIONS).map((decision) => endOf(decision, facts))
+  const more = standing.length - all.length
+  return more > 0 ? [...all, `and ${more} more that stand against it`] : all
 }
 
 function endOf(decision: Decision, { now }: WouldChange): string {

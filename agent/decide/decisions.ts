@@ -163,7 +163,7 @@ export class Decisions {
     const until = verdict.time + verdict.duration * 1000
     const target: DecisionTarget =
       verdict.port === null
-        ? { kind: 'prefix', prefix: sourcePrefixOf(verdict.address) }
+        ? { kind: 'prefix', prefix: verdict.prefix ?? sourcePrefixOf(verdict.address) }
         : { kind: 'source', address: verdict.address, port: verdict.port }
     const sparedFrom = this.#allowlist.spared.fromVerdict(target, verdict.address)
     if (sparedFrom !== undefined) return { kind: 'none', why: sparedFrom }

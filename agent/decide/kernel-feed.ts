@@ -1,5 +1,5 @@
-import type { Prefix } from '../../registrar/net/address.ts'
-import type { Clock, Milliseconds } from '../../registrar/net/time.ts'
+import { type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
+import type { Clock, EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import type { DesiredState } from '../../rules/desired-state.ts'
 import type { Config } from '../config/config.ts'
 import { type HostFacts, tableSizes } from '../config/kernel-sizes.ts'
@@ -15,6 +15,7 @@ import {
 } from './attack.ts'
 import type { DecisionRoom, Decisions } from './decisions.ts'
 import { buildConfiguredState, buildDesiredState, type ConfiguredState, unknownTotals } from './desired.ts'
+import { type HeldLanes, NOTHING_HELD } from './held-lanes.ts'
 import { type LaneCounts, Lanes } from './lanes.ts'
 import type { ProvenBounds } from './proven-ports.ts'
 
@@ -25,8 +26,20 @@ const LONGEST_PAUSE: Milliseconds = 25
 /** A pause is so many times as long as handing on the last state took. */
 const PAUSES_A_STATE = 4
 
+/** What a restart must not forget is written so soon; where that is slow (a locked journal), not more often than this. */
+const REMEMBER_WITHIN: Milliseconds = 100
+const SLOW_TO_REMEMBER: Milliseconds = 50
+const REMEMBER_SELDOM: Milliseconds = 1_000
+
 const SIP_ENFORCED = 'enforce-sip'
 const STRICT_ORDER = 'strict'
+
+/** A source that registered; `until` is 0 where none of its ports is proven. */
+export interface RegisteredSource {
+  readonly source: Prefix
+  readonly until: EpochMilliseconds
+  readonly accounts: number
+}
 
 export interface KernelFeedOptions {
   readonly config: () => Config
@@ -69,6 +82,8 @@ export class KernelFeed {
   #pauseUntil: Milliseconds = 0
   #waiting: NodeJS.Timeout | undefined
   #tick: NodeJS.Timeout | undefined
+  #remembering: NodeJS.Timeout | undefined
+  #rememberAfter: Milliseconds = REMEMBER_WITHIN
 
   constructor(options: KernelFeedOptions) {
     this.#o = options
@@ -78,14 +93,19 @@ export class KernelFeed {
     this.#sipOrdered = options.journal.setting(SIP_ENFORCED) === 'true'
   }
 
-  /** Puts back who was in which lane before the daemon ended, and hands the first state on. */
-  start(): void {
+  /**
+   * Puts back who was in which lane before the daemon ended, and hands the first state on. `held`: what the kernel still
+   * holds, which may be more than the journal knows.
+   */
+  start({ held = NOTHING_HELD }: { readonly held?: HeldLanes } = {}): void {
     const { journal, clock, keep } = this.#o
     const now = clock()
+    let kept: Parameters<Lanes['restore']>[0] = { proven: [], returning: [] }
     keep(() => {
       const returning = journal.returningEntries(now - RETURNING_FOR)
-      this.#lanes.restore({ proven: journal.provenEntries(now), returning }, now)
+      kept = { proven: journal.provenEntries(now), returning }
     })
+    this.#lanes.restore({ ...kept, held }, now)
     this.#isStarted = true
     this.#weigh()
     this.desire('now')
@@ -93,6 +113,8 @@ export class KernelFeed {
   }
 
   close(): void {
+    // What came last is for the kernel too, and a timer would come too late.
+    if (this.#isStarted && this.#lanes.hasChanged) this.#handOn()
     this.#isStarted = false
     clearInterval(this.#tick)
     clearTimeout(this.#waiting)
@@ -148,7 +170,9 @@ export class KernelFeed {
         this.#o.onReturned?.(each.account)
       this.#lanes.take(each, now)
     }
-    if (this.#lanes.hasChanged) this.desire('soon')
+    if (!this.#lanes.hasChanged) return
+    this.desire('soon')
+    this.#remembering ??= setTimeout(() => this.#rememberNow(), this.#rememberAfter)
   }
 
   summarised(rate: UnknownRate): void {
@@ -178,11 +202,21 @@ export class KernelFeed {
     this.desire('now')
   }
 
-  /** The sources that registered within the last days, for a sensor that starts. */
-  returning(): readonly Prefix[] {
-    return this.#lanes
-      .parts()
-      .flatMap((part) => part.flatMap((member) => (member.lane === 'returning' ? [member.source] : [])))
+  /** The sources that registered within the last days, and until when a port of theirs is proven: for a sensor that starts. */
+  registered(): readonly RegisteredSource[] {
+    const sources = new Map<Prefix, RegisteredSource>()
+    for (const member of this.#lanes.parts().flat()) {
+      if (member.lane === 'answered' || member.lane === 'ignoring') continue
+      const source = 'source' in member ? member.source : sourcePrefixOf(member.address)
+      const { until, accounts } = sources.get(source) ?? { until: 0, accounts: 1 }
+      const isPort = 'port' in member
+      sources.set(source, {
+        source,
+        until: isPort ? Math.max(until, member.until) : until,
+        accounts: isPort ? accounts : member.accounts,
+      })
+    }
+    return [...sources.values()]
   }
 
   /** Whether the SIP limit drops. */
@@ -233,6 +267,8 @@ export class KernelFeed {
   }
 
   #remember(): void {
+    clearTimeout(this.#remembering)
+    this.#remembering = undefined
     const { proven, unproven, returning } = this.#lanes.takeChanges()
     const { journal, keep } = this.#o
     keep(() => {
@@ -240,6 +276,16 @@ export class KernelFeed {
       for (const entry of proven) journal.rememberProven(entry)
       for (const entry of returning) journal.rememberReturning(entry)
     })
+  }
+
+  #rememberNow(): void {
+    this.#remembering = undefined
+    const begun = performance.now()
+    this.#remember()
+    const { journal, keep } = this.#o
+    keep(() => journal.flush())
+    const isSlow = performance.now() - begun > SLOW_TO_REMEMBER
+    this.#rememberAfter = isSlow ? REMEMBER_SELDOM : REMEMBER_WITHIN
   }
 
   #handOn(): void {

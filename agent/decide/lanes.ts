@@ -6,6 +6,7 @@ import { RETURNING_FOR } from '../detect/flood.ts'
 import type { LaneEvidence } from '../detect/lane-evidence.ts'
 import type { ProvenEntry, ReturningEntry } from '../journal/entries.ts'
 import { AnsweredPorts } from './answered-ports.ts'
+import type { HeldLanes } from './held-lanes.ts'
 import { MemberParts, PARTS, putOff } from './member-parts.ts'
 import { type ProvenBounds, ProvenPorts } from './proven-ports.ts'
 import { ReturningSources } from './returning-sources.ts'
@@ -72,13 +73,23 @@ export class Lanes {
     this.#returning.configure(bounds)
   }
 
-  /** Puts back what was kept over a restart, oldest first. */
+  /** Puts back what was kept over a restart, oldest first; `held`: what the kernel still holds beyond that. */
   restore(
-    kept: { readonly proven: readonly ProvenEntry[]; readonly returning: readonly ReturningEntry[] },
+    kept: {
+      readonly proven: readonly ProvenEntry[]
+      readonly returning: readonly ReturningEntry[]
+      readonly held?: HeldLanes
+    },
     now: EpochMilliseconds,
   ): void {
-    for (const entry of kept.proven) if (entry.until > now) this.#proven.restore(entry)
-    for (const entry of kept.returning) if (entry.at + RETURNING_FOR > now) this.#returning.restore(entry)
+    const { proven, returning, held } = kept
+    for (const entry of proven) if (entry.until > now) this.#proven.restore(entry)
+    for (const entry of returning) if (entry.at + RETURNING_FOR > now) this.#returning.restore(entry)
+    for (const port of held?.proven ?? []) this.#proven.restoreHeld(port)
+    for (const entry of held?.returning ?? [])
+      if (!this.#returning.has(entry.source)) this.#returning.restore(entry)
+    for (const { address, accounts } of this.#proven.sharedPorts())
+      this.#returning.restoreShared(sourcePrefixOf(address), { atPort: accounts, now })
     this.takeChanges()
   }
 
@@ -92,12 +103,13 @@ export class Lanes {
       case 'registered': {
         const { account, source, transport, until } = evidence
         const prefix = sourcePrefixOf(source.address)
-        this.#returning.registered(prefix, account, now)
         this.#heeds(prefix)
         // A port of TCP is one connection and never comes back.
-        if (transport !== 'udp' || until <= now) return
-        this.#proven.register(account, source, { until, now })
-        this.#answered.delete(source)
+        const isPort = transport === 'udp' && until > now
+        if (isPort) this.#proven.register(account, source, { until, now })
+        const atPort = isPort ? this.#proven.accountsAt(source) : 1
+        this.#returning.registered(prefix, account, now, { atPort })
+        if (isPort) this.#answered.delete(source)
         return
       }
       case 'unregistered':

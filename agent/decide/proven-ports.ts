@@ -9,6 +9,16 @@ import { Shares } from './shares.ts'
 const STEPS: readonly Milliseconds[] = [600_000, 300_000, 120_000]
 const SHORTEST_STEP: Milliseconds = 60_000
 
+/** The kernel tells ends in whole seconds. */
+const SAME_END: Milliseconds = 2_000
+
+/** An address and port as the kernel's set of the proven holds it. */
+export interface HeldPort {
+  readonly address: Address
+  readonly port: number
+  readonly until: EpochMilliseconds
+}
+
 interface Binding {
   readonly account: string
   readonly port: ProvenPort
@@ -77,17 +87,37 @@ export class ProvenPorts {
     const lasts = Math.min(times.until - now, RETURNING_FOR)
     const step = STEPS.find((some) => some <= lasts / 2) ?? SHORTEST_STEP
     this.#bind({ account, ...source, until: putOff(now + lasts, step) })
+    // Whoever it was that the kernel held there: from now on it is known.
+    const held = this.#find(heldAccount(source), this.#ports.get(keyOf(source)))
+    if (held) this.#remove(held)
   }
 
   unregister(account: string, source: Source): void {
-    const binding = this.#find(account, this.#ports.get(keyOf(source)))
-    if (!binding) return
-    this.#shares.remove(account, binding)
-    this.#unbind(binding)
+    const port = this.#ports.get(keyOf(source))
+    const binding = this.#find(account, port) ?? this.#find(heldAccount(source), port)
+    if (binding) this.#remove(binding)
   }
 
   restore(entry: ProvenEntry): void {
     this.#bind(entry)
+  }
+
+  /** What the kernel holds without the journal knowing: of an account whose name nobody knows any more. */
+  restoreHeld({ until, ...source }: HeldPort): void {
+    if ((this.untilOf(source) ?? 0) + SAME_END < until)
+      this.#bind({ ...source, account: heldAccount(source), until })
+  }
+
+  /** Accounts that are registered from there. */
+  accountsAt(source: Source): number {
+    const bindings = this.#ports.get(keyOf(source))?.bindings
+    return bindings instanceof Set ? bindings.size : bindings ? 1 : 0
+  }
+
+  /** The addresses of ports with several accounts, and how many. */
+  *sharedPorts(): Generator<{ readonly address: Address; readonly accounts: number }> {
+    for (const { address, bindings } of this.#shared)
+      if (bindings instanceof Set) yield { address, accounts: bindings.size }
   }
 
   /** Lets go of what is over at an address and port. */
@@ -138,6 +168,11 @@ export class ProvenPorts {
       else this.#settle(port, before)
     }
     for (const gone of this.#shares.put(account, binding)) this.#unbind(gone)
+  }
+
+  #remove(binding: Binding): void {
+    this.#shares.remove(binding.account, binding)
+    this.#unbind(binding)
   }
 
   #find(account: string, port: ProvenPort | undefined): Binding | undefined {
@@ -209,6 +244,11 @@ function detach(binding: Binding): void {
   if (port.bindings === binding) port.bindings = undefined
   else if (port.bindings instanceof Set && port.bindings.delete(binding) && port.bindings.size === 0)
     port.bindings = undefined
+}
+
+/** No account has a name with blanks in it. */
+function heldAccount({ address, port }: Source): string {
+  return `held ${address} ${port}`
 }
 
 function keyOf({ address, port }: Source): string {

@@ -23,7 +23,15 @@ interface ReturningSource {
   /** Accounts that registered from there since then, by the hash of their names. */
   accounts: number[]
   accountsBefore: number
+  /** When several accounts were last seen to register from one of its ports. */
+  sharedAt: EpochMilliseconds
 }
+
+/** So many accounts from one port, and so many from its address: an SBC or a proxy (as `detect/aggregators.ts` says). */
+const FEWEST_AT_A_PORT = 4
+const FEWEST_OF_AN_AGGREGATOR = 10
+/** The kernel's largest class; an aggregator is put there whatever the number, since one port has all its traffic. */
+const OF_LARGEST_TIER = MOST_ACCOUNTS
 
 /** The sources (IPv4 addresses, IPv6 /64s) that registered within the last days, and for about how many accounts. */
 export class ReturningSources {
@@ -55,9 +63,10 @@ export class ReturningSources {
     return this.#sources.has(source)
   }
 
-  /** An account registered from there. */
-  registered(source: Prefix, account: string, now: EpochMilliseconds): void {
+  /** An account registered from there. `atPort`: so many are registered from that very port. */
+  registered(source: Prefix, account: string, now: EpochMilliseconds, { atPort = 1 } = {}): void {
     const known = this.#put(source, account, now)
+    if (atPort >= FEWEST_AT_A_PORT) known.sharedAt = now
     if (now - known.since >= COUNTED_OVER) {
       known.accountsBefore = now - known.since < 2 * COUNTED_OVER ? known.accounts.length : 0
       known.accounts = []
@@ -66,6 +75,15 @@ export class ReturningSources {
     const name = hash(account)
     if (known.accounts.length < MOST_ACCOUNTS && !known.accounts.includes(name)) known.accounts.push(name)
     this.#write(known, now)
+  }
+
+  /** So many accounts are registered from one of its ports, as was known before a restart. */
+  restoreShared(source: Prefix, { atPort, now }: { atPort: number; now: EpochMilliseconds }): void {
+    const known = this.#sources.get(source)
+    const held = this.#parts.get(keyOf(source))
+    if (!known || !held || atPort < FEWEST_AT_A_PORT) return
+    known.sharedAt = now
+    this.#write(known, held.until - RETURNING_FOR)
   }
 
   restore({ source, at, accounts }: ReturningEntry): void {
@@ -92,21 +110,31 @@ export class ReturningSources {
   #put(source: Prefix, account: string, now: EpochMilliseconds): ReturningSource {
     let known = this.#sources.get(source)
     if (!known) {
-      known = { source, sponsor: account, since: now, accounts: [], accountsBefore: 0 }
+      known = {
+        source,
+        sponsor: account,
+        since: now,
+        accounts: [],
+        accountsBefore: 0,
+        sharedAt: Number.NEGATIVE_INFINITY,
+      }
       this.#sources.set(source, known)
     }
     for (const gone of this.#shares.put(known.sponsor, known)) this.#forget(gone.source)
     return known
   }
 
-  #write({ source, accounts: names, accountsBefore }: ReturningSource, at: EpochMilliseconds): void {
-    const accounts = Math.max(names.length, accountsBefore)
+  #write(known: ReturningSource, at: EpochMilliseconds): void {
+    const { source, accounts: names, accountsBefore, sharedAt } = known
+    const counted = Math.max(names.length, accountsBefore)
+    const isAggregator = counted >= FEWEST_OF_AN_AGGREGATOR && at - sharedAt < COUNTED_OVER
+    const accounts = isAggregator ? Math.max(counted, OF_LARGEST_TIER) : counted
     const until = putOff(at + RETURNING_FOR, STEP)
     const key = keyOf(source)
     const held = this.#parts.get(key)
     if (held?.lane === 'returning' && held.until === until && held.accounts === accounts) return
     this.#parts.set(key, { lane: 'returning', source, accounts, until })
-    this.#written.set(source, { source, at, accounts })
+    this.#written.set(source, { source, at, accounts: counted })
   }
 
   #forget(source: Prefix): void {

@@ -6,7 +6,7 @@ import { RecentNames } from './recent-names.ts'
 import { NEVER } from './source-table.ts'
 import type { Verdict } from './verdict.ts'
 
-const MOST_SOURCES = 16_384
+const MOST_SOURCES = 65_536
 const SPAN: Seconds = 86_400
 /** So many accounts that registered from one address within a day … */
 const FEWEST_ACCOUNTS = 10

@@ -261,7 +261,8 @@ export class Detector {
         this.totals.failures++
         record.failures++
         if (this.#options.judgedElsewhere?.(ended.serverPort)) return
-        this.#guesses.failed(ended, record)
+        const siteLastSuccess = this.sources.lastSuccessOfSite(ended.source.address)
+        this.#guesses.failed(ended, record, { siteLastSuccess })
         return
       }
       case 'stale':

@@ -12,13 +12,19 @@ export interface FailureCounts {
 }
 
 /**
- * Suspends the address and port that failed; `wholeSource`: the address (IPv6 /64), where it hops from port to port or
- * its port is a TCP connection.
+ * Suspends the address and port that failed; `wholeSource`: the address (IPv6 /64), where it hops from port to port.
+ * `times`: so often of late, this one included.
  */
 export function suspendVerdict(
   { source, grade, evidence, until }: Suspended,
-  { time, wholeSource }: { time: EpochMilliseconds; wholeSource: boolean },
+  {
+    time,
+    wholeSource,
+    duration = Math.round((until - time) / 1000),
+    times = 1,
+  }: { time: EpochMilliseconds; wholeSource: boolean; duration?: Seconds; times?: number },
 ): Verdict {
+  const again = times === 1 ? '' : `, for the ${nth(times)} time`
   return {
     time,
     name: 'retry-limit',
@@ -27,20 +33,26 @@ export function suspendVerdict(
     action: 'suspend',
     scope: 'register',
     grade,
-    reason: `${evidence.failures} failed registrations in a row for ${evidence.account || 'an unreadable account'}`,
+    reason: `${evidence.failures} failed registrations in a row for ${evidence.account || 'an unreadable account'}${again}`,
     evidence: {
       account: evidence.account,
       failures: evidence.failures,
       goodAccounts: evidence.goodAccounts,
       seconds: Math.round(evidence.sinceMs / 1000),
+      ...(times === 1 ? {} : { times }),
     },
-    duration: Math.round((until - time) / 1000),
+    duration,
   }
+}
+
+/** What is done to a port over TCP: the kernel drops every packet of that very connection. */
+export function cutConnection(verdict: Verdict): Verdict {
+  return { ...verdict, action: 'block', scope: 'sip', reason: `${verdict.reason}; its connection is cut off` }
 }
 
 /** A lockout that would cut off somebody good takes the softer rung: the port alone. */
 export function lockoutVerdict(
-  { source, evidence, until }: LockedOut,
+  { source, evidence, until }: Pick<LockedOut, 'source' | 'evidence' | 'until'>,
   { time, liveBinding = false }: { time: EpochMilliseconds; liveBinding?: boolean },
 ): Verdict {
   const softer = liveBinding || evidence.goodAccounts > 0
@@ -129,18 +141,30 @@ export function unprovenPortsVerdict(
 /** Suspends the address of a stranger where nonces are shared, which a lockout would block. */
 export function strangerVerdict(
   ended: ExchangeEnded,
-  { failures, accounts, ports, duration }: FailureCounts & { readonly duration: Seconds },
+  {
+    failures,
+    accounts,
+    ports,
+    times,
+    duration,
+  }: FailureCounts & { readonly times: number; readonly duration: Seconds },
 ): Verdict {
   return {
     ...header(ended),
     port: null,
     grade: 'packet',
     reason:
-      `${failures} failed registrations over ${sayNames(accounts)} accounts from ${sayNames(ports)} ports; not blocked, ` +
+      `${failures} failed registrations over ${sayNames(accounts)} account${accounts === 1 ? '' : 's'} from ${sayNames(ports)} ports; not blocked, ` +
       'since the softswitch gives everybody the same nonces and so nobody knows whose they were',
-    evidence: { failures, accounts, ports, goodAccounts: 0 },
+    evidence: { failures, accounts, ports, goodAccounts: 0, times },
     duration,
   }
+}
+
+/** `2nd`, `3rd`, `11th`. */
+function nth(times: number): string {
+  const teen = times % 100 > 10 && times % 100 < 14
+  return `${times}${teen ? 'th' : (['th', 'st', 'nd', 'rd'][times % 10] ?? 'th')}`
 }
 
 function header({ time, source }: ExchangeEnded) {

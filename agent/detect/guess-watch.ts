@@ -1,14 +1,18 @@
-import type { Prefix } from '../../registrar/net/address.ts'
-import type { EpochMilliseconds } from '../../registrar/net/time.ts'
+import { type Prefix, prefixOf, splitPrefix } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import type { ExchangeEnded } from '../observe/observation.ts'
 import { Aggregators } from './aggregators.ts'
+import { FailingSites, SITE_LENGTH } from './failing-sites.ts'
 import { type FailingSource, FailureLadder } from './failures.ts'
 import { RETURNING_FOR } from './flood.ts'
 import { GuessedAccounts } from './guessed-accounts.ts'
+import { RefusalWave } from './refusal-wave.ts'
 import { AccountScans } from './scans.ts'
 import { SlowGuessing } from './slow-guessing.ts'
 import { NEVER, type SourceRecord } from './source-table.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
+
+const A_DAY: Milliseconds = 86_400_000
 
 /** Everything that refused registrations lead to, from the first wrong password to a day of slow guessing. */
 export class GuessWatch {
@@ -17,6 +21,8 @@ export class GuessWatch {
   readonly #slow: SlowGuessing
   readonly #accounts: GuessedAccounts
   readonly #scans: AccountScans
+  readonly #sites: FailingSites
+  readonly #wave: RefusalWave
   readonly #onVerdict: (verdict: Verdict) => void
 
   /** `capacity`: entries of each table, where that is less than its own bound. */
@@ -35,6 +41,8 @@ export class GuessWatch {
     this.#slow = new SlowGuessing(policy, bound)
     this.#accounts = new GuessedAccounts(policy, bound)
     this.#scans = new AccountScans(policy, bound)
+    this.#sites = new FailingSites(policy, bound)
+    this.#wave = new RefusalWave(bound)
     this.#onVerdict = onVerdict
   }
 
@@ -44,22 +52,32 @@ export class GuessWatch {
     this.#slow.configure(policy)
     this.#accounts.configure(policy)
     this.#scans.configure(policy)
+    this.#sites.configure(policy)
   }
 
   /** Entries held in all tables, each of which has a bound. */
   get size(): number {
-    return (
-      this.#ladder.size + this.#slow.size + this.#accounts.size + this.#scans.size + this.aggregators.size
-    )
+    const tables = [this.#ladder, this.#slow, this.#accounts, this.#scans, this.#sites, this.#wave]
+    return tables.reduce((size, table) => size + table.size, this.aggregators.size)
   }
 
-  /** Credentials were refused, or a REGISTER without any. */
-  failed(ended: ExchangeEnded, record: SourceRecord): void {
-    const { time } = ended
-    const about = aboutSource(record, time)
+  /**
+   * Credentials were refused, or a REGISTER without any. `siteLastSuccess`: when anybody of the same IPv6 site last
+   * registered.
+   */
+  failed(
+    ended: ExchangeEnded,
+    record: SourceRecord,
+    { siteLastSuccess }: { readonly siteLastSuccess: EpochMilliseconds },
+  ): void {
+    const { time, source, account } = ended
+    const about = this.#about(record, time)
     const grade = this.#ladder.believed(ended, about)
-    const goodAccounts = this.#ladder.goodAccounts(record.source, time)
-    this.#say(this.#ladder.failed(ended, about))
+    const isAtHome = this.#ladder.provenPorts.isProvenFor(source, account, time)
+    const { counts, verdict } = this.#wave.refused(ended, { isAtHome, isPath: grade === 'path' })
+    if (verdict) this.#onVerdict(verdict)
+    if (!counts) return
+    for (const said of this.#ladder.failed(ended, about)) this.#say(said)
     const agents = ended.userAgent === '' ? record.userAgents : [ended.userAgent, ...record.userAgents]
     this.#say(
       this.#scans.refused(ended, { prefix: record.source, isReturning: !about.stranger, userAgents: agents }),
@@ -67,9 +85,10 @@ export class GuessWatch {
     // Nonces that nobody was seen to be given are made up: over days only what was given out counts.
     if (grade === undefined || ended.outcome !== 'failure') return
     if (grade === 'packet' && !ended.answersItsChallenge) return
+    this.#say(this.#sites.failed(ended, { grade, lastSuccess: siteLastSuccess }))
     this.#say(this.#accounts.failed(ended, grade))
-    const isGuessed = this.#accounts.isGuessed(ended.account, time)
-    this.#say(this.#slow.failed(ended, grade, { ...about, goodAccounts, isGuessed }))
+    const isGuessed = this.#accounts.isGuessed(account, time)
+    this.#say(this.#slow.failed(ended, grade, { ...about, isGuessed }))
   }
 
   /**
@@ -88,6 +107,7 @@ export class GuessWatch {
     }
     this.#ladder.succeeded(ended, until)
     if (until !== undefined) {
+      this.#wave.succeeded(ended)
       this.#scans.registered(ended.account)
       this.aggregators.registered(ended, this.#ladder.provenPorts.accountsAt(ended.source, ended.time))
     }
@@ -98,6 +118,7 @@ export class GuessWatch {
     this.#ladder.pardon(prefix)
     this.#slow.pardon(prefix)
     this.#scans.pardon(prefix)
+    this.#sites.pardon(prefixOf(splitPrefix(prefix).address, SITE_LENGTH))
   }
 
   /** Accounts behind an address, and whether an SBC or proxy brings them. */
@@ -114,13 +135,22 @@ export class GuessWatch {
   #say(verdict: Verdict | undefined): void {
     if (verdict) this.#onVerdict(this.aggregators.spare(verdict))
   }
-}
 
-function aboutSource(record: SourceRecord, now: EpochMilliseconds): FailingSource {
-  const liveBinding = record.provenUntil > now
-  return {
-    liveBinding,
-    restored: record.restoredUntil > now ? Math.max(1, record.restoredAccounts) : 0,
-    stranger: !liveBinding && now - record.lastSuccess >= RETURNING_FOR,
+  #about(record: SourceRecord, now: EpochMilliseconds): FailingSource {
+    const { source, lastSuccess, restoredUntil, restoredAccounts } = record
+    const liveBinding = record.provenUntil > now
+    const seenGood = Math.max(
+      this.aggregators.accountsBehind(source, now),
+      this.#ladder.goodAccounts(source, now),
+    )
+    const restoredLately = now - lastSuccess < A_DAY ? restoredAccounts : 0
+    return {
+      liveBinding,
+      restored: restoredUntil > now ? Math.max(1, restoredAccounts) : 0,
+      stranger: !liveBinding && now - lastSuccess >= RETURNING_FOR,
+      goodAccounts: Math.max(seenGood, restoredLately),
+      seenGood,
+      isAggregator: this.aggregators.isAggregator(source, now),
+    }
   }
 }

@@ -44,6 +44,11 @@ export class ProvenPorts {
     return (this.#ports.get(keyOf(source))?.until ?? 0) > now
   }
 
+  /** Whether this very account is registered from there. */
+  isProvenFor(source: Source, account: string, now: EpochMilliseconds): boolean {
+    return (this.#ports.get(keyOf(source))?.accounts.get(hashText(account)) ?? 0) > now
+  }
+
   /** Whether nobody was ever seen to register from there. */
   isUnheardOf(source: Source): boolean {
     return !this.#ports.has(keyOf(source))

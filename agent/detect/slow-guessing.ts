@@ -4,13 +4,14 @@ import { type EpochMilliseconds, type Milliseconds, showDuration } from '../../r
 import type { FailureGrade } from '../../registrar/policy.ts'
 import type { ExchangeEnded } from '../observe/observation.ts'
 import { type FailingSource, OFFICE } from './failures.ts'
+import { FEWEST_ACCOUNTS, looksLikePhones } from './looks-like-phones.ts'
 import { RecentNames, sayNames } from './recent-names.ts'
 import { NEVER } from './source-table.ts'
 import { DEFAULT_SLOW_GUESSING, type DetectionPolicy, type Verdict } from './verdict.ts'
 
 const MOST_SOURCES = 16_384
 /** A phone with a wrong password fails on its one account for days, and an ATA on two. */
-const FEWEST_ACCOUNTS = 3
+const ACCOUNTS_A_PORT = 2
 /** Who fails only on accounts that others guess at too needs so many times fewer failures. */
 const SOONER = 3
 /** A success counts as a guess that came true after so many failures, over several accounts or for one alone. */
@@ -23,6 +24,9 @@ interface Guesser {
   readonly path: RecentNames
   /** The addresses and ports that those came from. */
   readonly ports: RecentNames
+  /** All addresses and ports that failed, and each account at each of them. */
+  readonly allPorts: RecentNames
+  readonly places: RecentNames
   /** Failures that anybody could have forged, over nonces that were sent to the port all the same. */
   readonly packet: RecentNames
   /** Those of the accounts that many sources fail on. */
@@ -53,19 +57,19 @@ export class SlowGuessing {
     return this.#sources.size
   }
 
-  /**
-   * `goodAccounts`: those that registered from there within the last hour. `isGuessed`: many sources fail on this
-   * account.
-   */
+  /** `isGuessed`: many sources fail on this account. */
   failed(
     ended: ExchangeEnded,
     grade: FailureGrade,
-    about: FailingSource & { readonly goodAccounts: number; readonly isGuessed: boolean },
+    about: FailingSource & { readonly isGuessed: boolean },
   ): Verdict | undefined {
     const { account, time } = ended
     const guesser = this.#note(ended)
     guesser[grade].add(account, time)
-    if (grade === 'path') guesser.ports.add(showSource(ended.source), time)
+    const port = showSource(ended.source)
+    if (grade === 'path') guesser.ports.add(port, time)
+    guesser.allPorts.add(port, time)
+    guesser.places.add(`${port} ${account}`, time)
     if (about.isGuessed) guesser.guessed.add(account, time)
     const { failures: threshold, within } = this.#threshold
     const never = about.stranger && about.goodAccounts === 0
@@ -74,7 +78,11 @@ export class SlowGuessing {
     const isPath = guesser.path.events(time) >= enough && guesser.path.names(time) >= FEWEST_ACCOUNTS
     const tries = isPath ? guesser.path : guesser.packet
     if (tries.events(time) < enough || tries.names(time) < FEWEST_ACCOUNTS) return undefined
-    const measure = measureFor(about, { isPath, accounts: tries.names(time) })
+    const measure = measureFor(about, {
+      isPath,
+      accounts: tries.names(time),
+      phones: isOfPhones(guesser, about, time),
+    })
     // What only informs is said once a span, what is done again when it has run out.
     const pause = measure.action === 'limit' ? within * 500 : this.#threshold.for * 1000
     if (time - guesser.saidAt < pause) return undefined
@@ -149,6 +157,8 @@ export class SlowGuessing {
     const guesser = this.#sources.get(prefix) ?? {
       path: new RecentNames(within),
       ports: new RecentNames(within),
+      allPorts: new RecentNames(within),
+      places: new RecentNames(within),
       packet: new RecentNames(within),
       guessed: new RecentNames(within),
       lastFailure: time,
@@ -167,17 +177,30 @@ function isGuessing(tries: RecentNames, account: string, now: EpochMilliseconds)
   return tries.events(now) >= GUESSES.ofOne && tries.has(account, now)
 }
 
+/** A few ports that each stick to their account: whatever they fail, each is suspended by itself. */
+function isOfPhones(
+  { path, packet, allPorts, places }: Guesser,
+  { goodAccounts: good, stranger }: FailingSource,
+  now: EpochMilliseconds,
+): boolean {
+  const ports = allPorts.names(now)
+  const severalFromPort = places.names(now) > ACCOUNTS_A_PORT * ports
+  const accounts = Math.max(path.names(now), packet.names(now))
+  return looksLikePhones({ accounts, ports, severalFromPort, good, stranger })
+}
+
 /** The harder the measure, the more is proven and the fewer good phones are behind the address. */
 function measureFor(
-  { liveBinding, restored, stranger, goodAccounts: good }: FailingSource & { readonly goodAccounts: number },
-  { isPath, accounts }: { isPath: boolean; accounts: number },
+  { liveBinding, restored, stranger, goodAccounts: good, seenGood }: FailingSource,
+  { isPath, accounts, phones }: { isPath: boolean; accounts: number; phones: boolean },
 ): Pick<Verdict, 'action' | 'scope'> & { readonly why: string } {
   const informs = (why: string) => ({ action: 'limit', scope: 'register', why: `: ${why}` }) as const
-  if (good >= OFFICE || (good >= 2 && good >= accounts) || (restored > 0 && good === 0 && liveBinding)) {
+  if (good >= OFFICE || (good >= 2 && good >= accounts) || (restored > 0 && seenGood === 0 && liveBinding)) {
     return informs(
       `look for a guesser among the phones of this address, ${good} accounts are registered here`,
     )
   }
+  if (phones) return informs('a few ports with an account each, as of phones with wrong passwords')
   if (!isPath) {
     if (good > 0 || liveBinding || !stranger) {
       return informs('the softswitch gives everybody the same nonces, so nobody knows who it was')

@@ -1,8 +1,16 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
-import { type Address, type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
+import {
+  type Address,
+  familyOf,
+  type Prefix,
+  prefixOf,
+  sourcePrefixOf,
+  splitPrefix,
+} from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
 import { ownCopy } from '../observe/own-copy.ts'
 import type { DistinctCount } from './distinct-count.ts'
+import { SITE_LENGTH } from './failing-sites.ts'
 import { SlidingCount } from './sliding-count.ts'
 
 /** Most lists kept of one source: enough to tell its story, too few to be filled on purpose. */
@@ -70,6 +78,8 @@ export class SourceTable {
   readonly #unproven: BoundedMap<Prefix, SourceRecord>
   readonly #proven: BoundedMap<Prefix, SourceRecord>
   readonly #windowSeconds: Seconds
+  /** The last success of anybody in an IPv6 site. */
+  readonly #sites: BoundedMap<Prefix, EpochMilliseconds>
   /** One packet asks for its source several times. */
   #lastAddress: Address | undefined
   #lastRecord: SourceRecord | undefined
@@ -77,11 +87,12 @@ export class SourceTable {
   constructor(options: { capacity: number; windowSeconds: Seconds }) {
     this.#unproven = new BoundedMap({ capacity: options.capacity })
     this.#proven = new BoundedMap({ capacity: options.capacity })
+    this.#sites = new BoundedMap({ capacity: options.capacity })
     this.#windowSeconds = options.windowSeconds
   }
 
   get size(): number {
-    return this.#unproven.size + this.#proven.size
+    return this.#unproven.size + this.#proven.size + this.#sites.size
   }
 
   get letGo(): number {
@@ -114,6 +125,14 @@ export class SourceTable {
     record.provenUntil = Math.max(record.provenUntil, until)
     this.#unproven.delete(record.source)
     this.#proven.set(record.source, record)
+    if (familyOf(record.source) === 4) return
+    const site = prefixOf(splitPrefix(record.source).address, SITE_LENGTH)
+    this.#sites.set(site, Math.max(record.lastSuccess, this.#sites.get(site) ?? NEVER))
+  }
+
+  /** When anybody of the same IPv6 site (/56) last registered; of an IPv4 address nothing is known. */
+  lastSuccessOfSite(address: Address): EpochMilliseconds {
+    return familyOf(address) === 4 ? NEVER : (this.#sites.get(prefixOf(address, SITE_LENGTH)) ?? NEVER)
   }
 
   /** A source that had a success before this process started. */

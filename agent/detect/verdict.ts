@@ -1,4 +1,4 @@
-import type { Address } from '../../registrar/net/address.ts'
+import type { Address, Prefix } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
 import type { Grade } from '../observe/observation.ts'
 
@@ -7,7 +7,8 @@ export type Evidence = Readonly<Record<string, string | number | boolean | null>
 
 /**
  * What the evidence asks for. `limit` informs: the kernel's limits already hold this source, and a harder measure
- * would hit somebody honest behind it. `alert` informs too: somebody should look, and nothing is to be done to anybody.
+ * would hit somebody honest behind it. A `block` of a port
+ * is of a TCP connection: the kernel drops all its packets. `alert` informs too: somebody should look, and nothing is to be done to anybody.
  */
 export interface Verdict {
   readonly time: EpochMilliseconds
@@ -16,6 +17,8 @@ export interface Verdict {
   readonly address: Address
   /** The port that is meant; null means the whole source (IPv4 address, IPv6 /64). */
   readonly port: number | null
+  /** What is meant where that is more than one source: an IPv6 site (/56) that holds `address`. `port` is null then. */
+  readonly prefix?: Prefix
   readonly action: 'limit' | 'alert' | 'suspend' | 'block'
   readonly scope: 'register' | 'sip'
   readonly grade: Grade
@@ -43,6 +46,8 @@ export type VerdictName =
   | 'account-scan'
   /** REGISTERs that cannot be read, or are far larger than any phone's. */
   | 'malformed'
+  /** The softswitch refuses those whom it knew: its fault, and nobody's failure. */
+  | 'refused-all'
   /** A live binding replaced from another network by another device, while the old contact still answers. */
   | 'hijack'
 

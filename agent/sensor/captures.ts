@@ -66,9 +66,10 @@ export class Captures {
     for (const device of this.#devices) device.start({ withAnswers: this.#log !== undefined })
   }
 
-  async stop(): Promise<void> {
+  /** Ends when what was captured until now has been handed on. */
+  async finish(): Promise<void> {
     clearTimeout(this.#giveUp)
-    await Promise.all([...this.#devices.map((device) => device.stop()), this.#log?.stop()])
+    await Promise.all([...this.#devices.map((device) => device.finish()), this.#log?.finish()])
     this.#merge.flush()
   }
 

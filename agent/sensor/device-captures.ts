@@ -26,6 +26,7 @@ export class DeviceCaptures {
   #all: LiveCapture | undefined
   #answers: LiveCapture | undefined
   #hasShown = promised()
+  #interruptions = { count: 0, detail: '' }
   /** Of captures that have ended. */
   #lostBefore = 0
 
@@ -43,8 +44,9 @@ export class DeviceCaptures {
     this.#answers.start()
   }
 
-  async stop(): Promise<void> {
-    await Promise.all([this.#all?.stop(), this.#answers?.stop()])
+  /** Ends when what was captured until now has been handed on. */
+  async finish(): Promise<void> {
+    await Promise.all([this.#all?.finish(), this.#answers?.finish()])
   }
 
   get lost(): number {
@@ -68,6 +70,7 @@ export class DeviceCaptures {
       state: state.state,
       engine: state.state === 'running' ? state.engine : '',
       detail: state.state === 'running' ? '' : state.detail,
+      interruptions: this.#interruptions,
     }
   }
 
@@ -101,6 +104,7 @@ export class DeviceCaptures {
   }
 
   #open(content: 'all' | 'answers', onFrame: (frame: Frame) => void): LiveCapture {
+    let wasRunning = false
     return new LiveCapture({
       ...this.#options.capture,
       interface: this.name,
@@ -108,7 +112,16 @@ export class DeviceCaptures {
       onFrame,
       bufferBytes: content === 'answers' ? ANSWERS_BUFFER : BUFFER,
       onStatistics: this.#losses.of(),
-      onState: this.#options.onGap,
+      onState: (state) => {
+        if (state.state === 'running') wasRunning = true
+        else if (wasRunning) {
+          wasRunning = false
+          // Both captures of a device break off together, and one of them tells it.
+          if (content === 'all' || !this.#all)
+            this.#interruptions = { count: this.#interruptions.count + 1, detail: state.detail }
+        }
+        this.#options.onGap()
+      },
     })
   }
 }

@@ -54,6 +54,12 @@ export class LogCapture {
     this.#capture = undefined
     await capture?.stop()
   }
+
+  /** The same when what was logged until now has been handed on. */
+  async finish(): Promise<void> {
+    await this.#capture?.finish()
+    await this.stop()
+  }
 }
 
 /** The rules log so many bytes of a packet, and the attributes need some. */

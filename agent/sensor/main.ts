@@ -1,12 +1,18 @@
+import type { Milliseconds } from '../../registrar/net/time.ts'
 import { devicesToWatch } from '../discover/devices-to-watch.ts'
 import type { FromSensor, SensorSettings, ToSensor } from './messages.ts'
 import { Sensor } from './sensor.ts'
 
 /** The sensor's process: told by the daemon what to watch, it reports until the daemon goes away. */
 const send = (message: FromSensor) => {
-  if (process.connected) process.send?.(message, undefined, {}, () => {})
+  if (!process.connected) return
+  lastSent = new Promise((resolve) => process.send?.(message, undefined, {}, () => resolve()))
 }
+/** Resolves when the message sent last is on its way, and all before it. */
+let lastSent: Promise<void> = Promise.resolve()
 let sensor: Sensor | undefined
+let isEnding = false
+const LAST_WORDS: Milliseconds = 1_000
 
 process.on('message', (message: ToSensor) => {
   switch (message.type) {
@@ -41,8 +47,13 @@ async function start(settings: SensorSettings): Promise<void> {
   sensor.start()
 }
 
+/** What was seen last is told, or it would be forgotten by the restart. */
 async function end(): Promise<void> {
+  if (isEnding) return
+  isEnding = true
   await sensor?.stop()
+  setTimeout(() => process.exit(0), LAST_WORDS)
+  await lastSent
   process.exit(0)
 }
 process.on('disconnect', end)

@@ -56,6 +56,8 @@ export type SamplingSettings =
 export interface LaneSettings {
   /** REGISTERs a second of one unknown source that the kernel lets through. */
   readonly unknownPerSecond: number
+  /** REGISTERs a second of one proven port that it lets through; an aggregator's has twenty times that. */
+  readonly provenPerSecond: number
   /** The allowlist and the gateways: never unknown. */
   readonly trusted: readonly Prefix[]
 }
@@ -157,6 +159,8 @@ export interface CaptureSummary {
   readonly engine: string
   readonly state: 'running' | 'waiting' | 'failed'
   readonly detail: string
+  /** How often since the start it broke off, and why the last time. */
+  readonly interruptions?: { readonly count: number; readonly detail: string }
 }
 
 /** Summaries only: no packet ever becomes a message. */

@@ -7,6 +7,7 @@ import { PrefixSet } from '../detect/prefix-set.ts'
 import type { DetectionPolicy } from '../detect/verdict.ts'
 import type { WatchedDevice } from '../discover/devices-to-watch.ts'
 import { LogEvidence } from '../logs/log-evidence.ts'
+import type { Observation } from '../observe/observation.ts'
 import { Sight } from '../observe/sight.ts'
 import { Captures } from './captures.ts'
 import { LaneBatch } from './lane-batch.ts'
@@ -21,6 +22,7 @@ import type {
 } from './messages.ts'
 import { MOST_BINDINGS_TOLD } from './messages.ts'
 import { ObservedFigures } from './observed-figures.ts'
+import { OwnDrops } from './own-drops.ts'
 import { Pipeline } from './pipeline.ts'
 import { TrafficRecord } from './traffic-record.ts'
 
@@ -29,6 +31,8 @@ const SUMMARY_INTERVAL: Milliseconds = 1_000
 const MOST_SUCCESSES_WAITING = 1_000
 /** Endpoints at one address that are told of. */
 const MOST_ENDPOINTS_TOLD = 20
+/** Silence is said so long after the request, and some seconds more. */
+const LONGEST_SILENCE: Milliseconds = 40_000
 /** What was said of the rules' counters longer ago says nothing of now. */
 const ARRIVALS_LAST: Milliseconds = 5_000
 
@@ -40,6 +44,7 @@ export class Sensor {
   readonly #captures: Captures
   readonly #lanes: LaneBatch
   readonly #logs: LogEvidence
+  readonly #ownDrops: OwnDrops
   readonly #successes = new Map<Prefix, KnownSuccess>()
   readonly #record = new TrafficRecord({ find: (address) => this.#detector.sources.find(address) })
   readonly #figures: ObservedFigures
@@ -52,6 +57,7 @@ export class Sensor {
   #lostAt: EpochMilliseconds = 0
   #answersUnseenAt: EpochMilliseconds = 0
   #timer: NodeJS.Timeout | undefined
+  #hasSaidFirst = false
   #summarisedAt = performance.now()
   #before: Totals & { frames: number; unknownRegisters: number } = {
     registers: 0,
@@ -72,6 +78,7 @@ export class Sensor {
     const { settings, devices, send } = options
     this.#send = send
     this.#trusted = new PrefixSet(settings.lanes.trusted)
+    this.#ownDrops = new OwnDrops({ perSecond: settings.lanes.provenPerSecond })
     this.#lanes = new LaneBatch({
       clock: () => performance.now(),
       report: (report) => send({ type: 'lanes', ...report }),
@@ -79,7 +86,10 @@ export class Sensor {
     this.#detector = new Detector({
       policy: settings.policy,
       judgedElsewhere: (port) => settings.registrarPorts.includes(port),
-      onVerdict: (verdict) => send({ type: 'verdict', verdict }),
+      onVerdict: (verdict) => {
+        this.#ownDrops.judged(verdict)
+        send({ type: 'verdict', verdict })
+      },
       onSuccess: (source, until) => this.#succeeded(source, until),
       onLane: (evidence) => this.#lanes.add(evidence),
       lanes: witnessOptions(settings.lanes),
@@ -106,6 +116,7 @@ export class Sensor {
         return isCounted
       },
       onObservation: (observation, sighting) => {
+        if (this.#mayBeOwnDrop(observation)) return
         this.#detector.observe(observation, sighting)
         // What is logged is counted by the sample, but for what became of it.
         if (sighting === 'logged' && observation.kind !== 'exchange') return
@@ -121,6 +132,7 @@ export class Sensor {
       onFrame: (frame) => this.#pipeline.take(frame),
       onGap: () => {
         this.#lostAt = Date.now()
+        this.#sayFirst()
       },
     })
     this.#logs = new LogEvidence({
@@ -141,15 +153,15 @@ export class Sensor {
   }
 
   start(): void {
+    this.#timer ??= setInterval(() => this.#summarise(), SUMMARY_INTERVAL)
     this.#captures.start()
     void this.#logs.start()
-    this.#timer ??= setInterval(() => this.#summarise(), SUMMARY_INTERVAL)
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#timer = undefined
-    await Promise.all([this.#captures.stop(), this.#logs.stop()])
+    await Promise.all([this.#captures.finish(), this.#logs.stop()])
     this.#lanes.flush()
     this.#summarise()
     // The minute that runs is told as it is.
@@ -188,6 +200,7 @@ export class Sensor {
 
   configureLanes(lanes: LaneSettings): void {
     this.#trusted = new PrefixSet(lanes.trusted)
+    this.#ownDrops.configure({ perSecond: lanes.provenPerSecond })
     this.#detector.lanes.configure(witnessOptions(lanes))
   }
 
@@ -210,6 +223,26 @@ export class Sensor {
     }))
   }
 
+  /** A silence that our own rules may have made says nothing of the softswitch. */
+  #mayBeOwnDrop(observation: Observation): boolean {
+    if (observation.kind !== 'register' && observation.kind !== 'exchange') return false
+    const { source, time, transport } = observation
+    if (transport !== 'udp') return false
+    if (observation.kind === 'exchange')
+      return (
+        observation.outcome === 'silence' && this.#ownDrops.mayHaveDropped(source, time - LONGEST_SILENCE)
+      )
+    // Who has no bucket of his own is owed no answer either.
+    if (this.#detector.bindings.isBoundAt(source, time))
+      this.#ownDrops.register(source, time, () => this.#isAggregator(source.address, time))
+    return false
+  }
+
+  #isAggregator(address: Address, now: EpochMilliseconds): boolean {
+    const record = this.#detector.sources.find(address)
+    return record !== undefined && this.#detector.behind(record, now).aggregator
+  }
+
   /** How many arrivals each packet of the sample stands for, and whether it is quiet again. */
   #weighSample(seconds: Seconds): void {
     const samples = this.#captures.takeSamples()
@@ -230,6 +263,14 @@ export class Sensor {
     if (this.#successes.size === 0) return
     this.#send({ type: 'successes', successes: [...this.#successes.values()] })
     this.#successes.clear()
+  }
+
+  /** That it sees everything is said as soon as it does, for whoever waits for that. */
+  #sayFirst(): void {
+    if (this.#hasSaidFirst || !this.#timer) return
+    if (!this.#captures.summaries.every(({ state }) => state === 'running')) return
+    this.#hasSaidFirst = true
+    this.#summarise()
   }
 
   #tellRecord(now: EpochMilliseconds): void {

@@ -46,6 +46,8 @@ async function campaign(asked: AskedCampaign): Promise<number> {
       `\n${rows.length + 1}: ${next.attack}, ${next.guard}, ${next.nonces} nonces, share ${next.share}`,
     )
     const row = await oneSiege(next)
+    // What fails because the stage is being taken down says nothing.
+    if (interrupted) break
     rows.push(row)
     // After each of them: hours of sieges must not be lost with the last.
     write(folder, about, rows)
@@ -54,6 +56,7 @@ async function campaign(asked: AskedCampaign): Promise<number> {
     const half = atHalf(next, { saturated: row.figures.saturated, verdict: row.verdict.kind })
     if (half !== null) orders.unshift(half)
   }
+  if (interrupted) return EXIT_INTERRUPTED
   console.log(`${showAbout(about)}\n\n${renderCampaign(rows)}`)
   console.log(`\nwritten: ${join(folder, 'sieges.md')} and ${join(folder, 'sieges.json')}`)
   return allMet(rows) ? 0 : EXIT_FAILED
@@ -68,7 +71,7 @@ async function oneSiege(order: SiegeOrder): Promise<CampaignRow> {
     return { figures, verdict: judge(figures, attack.targets) }
   } catch (error) {
     const failed = (error instanceof Error ? error.message : String(error)).slice(0, 300)
-    console.error(failed)
+    if (!interrupted) console.error(failed)
     return { attack: order.attack, guard: order.guard, nonces: order.nonces, failed }
   } finally {
     await own.remove()

@@ -10,7 +10,7 @@ export type CampaignRow =
 const HEADS = [
   ['attack', 'guard', 'nonces', 'packets/s'],
   ['customers within 4 s', 'p50, p99'],
-  ['newcomers within 32 s', 'honest blocked', 'waited 32 s', 'calls broken'],
+  ['newcomers within 32 s', 'honest blocked', 'waited 32 s', 'calls broken', 'guesses answered'],
   ['first drop', 'reached/s', 'guard CPU', 'guard, kernel MB', 'verdict'],
 ].flat()
 
@@ -47,6 +47,7 @@ function cellsOf(figures: SiegeFigures, verdict: Verdict): readonly string[] {
     figures.guard === 'none' ? '–' : String(figures.honestBlocked.length),
     String(figures.unanswered),
     `${broken} of ${figures.calls.PBXs.begun + figures.calls.trunk.begun}`,
+    figures.guesses === null ? '–' : `${figures.guesses.refused} of ${figures.guesses.tries}`,
     showTime(figures.firstDropAfter),
     showCount(figures.reachedPerSecond),
     figures.cpu && Object.keys(figures.cpu).length > 0 ? `${sum(figures.cpu).toFixed(0)} %` : '–',

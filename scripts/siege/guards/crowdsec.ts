@@ -47,7 +47,7 @@ export class Crowdsec implements SiegeGuard {
       if (!bouncer.isRunning) throw new Error(`the bouncer ended:\n${bouncer.output}${bouncer.errors}`)
       return (await this.#stage.run('switch', 'iptables', ['-S', 'INPUT'])).includes(SET)
     }
-    await until(isUp, { within: 30_000, what: "CrowdSec's bouncer", every: 300 })
+    await until(isUp, { within: 60_000, what: "CrowdSec's bouncer", every: 300 })
   }
 
   async end(): Promise<void> {
@@ -75,7 +75,7 @@ export class Crowdsec implements SiegeGuard {
       if (!engine.isRunning) throw new Error(`crowdsec ended:\n${engine.output}${engine.errors}`)
       return (await this.#stage.run('switch', 'ss', ['-Hltn', 'sport', '=', ':8080'])).includes(':8080')
     }
-    await until(isUp, { within: 30_000, what: 'CrowdSec', every: 300 })
+    await until(isUp, { within: 60_000, what: 'CrowdSec', every: 300 })
   }
 
   #path(name: string): string {

@@ -38,7 +38,7 @@ export class Fail2ban implements SiegeGuard {
       if (!program.isRunning) throw new Error(`fail2ban ended:\n${program.output}${program.errors}`)
       return (await this.#chain()).includes(`-N ${CHAIN}`)
     }
-    await until(isUp, { within: 20_000, what: 'fail2ban', every: 300 })
+    await until(isUp, { within: 60_000, what: 'the start of fail2ban', every: 300 })
   }
 
   async end(): Promise<void> {

@@ -3,9 +3,10 @@ import type { Ban, SiegeGuard } from './guard.ts'
 import type { ProcessFigures } from './processes.ts'
 
 /**
- * The recipe that is passed around for softswitches which cannot limit by themselves, such as VOS3000 (told for example at
- * multahost.com under `vos3000-iptables-rules`): two rules for REGISTER, found as a string, and two for all SIP; what is
- * within its source's rate is accepted, the rest dropped. Its rates are those that Ringfence has for unknown sources.
+ * The recipe that guides pass around for softswitches which cannot limit by themselves (for VOS3000 for example
+ * https://www.vos3000.com/blog/vos3000-registration-flood/ and its guide to iptables): two rules for REGISTER, found as a
+ * string, and two for all SIP; what is within its source's rate is accepted, the rest dropped. Guides differ in the rates;
+ * these are the ones that Ringfence has for unknown sources, so that the way is compared and not the number.
  */
 export const RECIPE: readonly (readonly string[])[] = [
   [

@@ -114,3 +114,26 @@ it('says once that a log of the softswitch is followed, or why it is not', () =>
     'info: the log of asterisk (/L) is followed',
   ])
 })
+
+it('an interface that went down and came back is said, once each, however short that was', () => {
+  const { summarise, said } = stage()
+  const after = (count: number, parts = {}) => ({
+    captures: [{ ...RUNNING, interruptions: { count, detail: 'eth0 is down' }, ...parts }],
+  })
+  summarise(after(0))
+  summarise(after(1, { state: 'waiting', detail: 'eth0 is down' }))
+  summarise(after(1, { state: 'waiting', detail: 'eth0 is down' }))
+  summarise(after(1))
+  summarise(after(1))
+  const [down, up] = [
+    'warn: nothing is captured on eth0 for the moment: eth0 is down',
+    'info: eth0 is captured on again',
+  ]
+  expect(said).toEqual([down, up])
+  // Within one second.
+  summarise(after(2))
+  expect(said).toEqual([down, up, down, up])
+  // A sensor that was started again counts anew.
+  summarise(after(0))
+  expect(said).toHaveLength(4)
+})

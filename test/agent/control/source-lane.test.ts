@@ -57,6 +57,13 @@ it.each<{
     reason: 'It answered a challenge of its own from port 5061 within the last minute.',
   },
   {
+    // It is in the largest class, whatever their number.
+    state: { members: [[returning('198.51.100.7/32', 51, LATER)]] },
+    known: { aggregator: true, accountsBehind: 20 },
+    lane: 'returning',
+    reason: 'It registered 20 accounts within the last days.',
+  },
+  {
     of: '2001:db8::7',
     state: { members: [[returning('2001:db8::/64', 1, LATER)]] },
     lane: 'returning',
@@ -128,6 +135,10 @@ it('one suspended port does not hide the registered ones beside it', () => {
     laneReason:
       'It is registered from port 5060, which the kernel serves apart. But 198.51.100.7:5090 is suspended: six failures',
   })
+  expect(lane(['5090', '5091', '5092', '5093'].map(suspended), registered).laneReason).toBe(
+    'It is registered from port 5060, which the kernel serves apart. But 198.51.100.7:5090 is suspended: six failures; ' +
+      '198.51.100.7:5091 is suspended: six failures; 198.51.100.7:5092 is suspended: six failures (and 1 more)',
+  )
   expect(lane([suspended('5090')], {}).lane).toBe('suspended')
   expect(lane([suspended('5090'), suspended('all')], registered).lane).toBe('suspended')
 })

@@ -158,6 +158,30 @@ describe('what would change its lane', () => {
       ],
     },
     {
+      of: 'registered, with ports that are suspended already',
+      facts: {
+        lane: 'proven',
+        standing: [5062, 5063].map((port) => ({
+          ...block,
+          kind: 'suspend',
+          target: { kind: 'source', address: address('203.0.113.7'), port },
+        })),
+      },
+      says: [
+        'each port stays proven until its registration ends, and its next success renews it; from another port it would be returning',
+        'the suspension of 203.0.113.7:5062 ends in 9m 1s; `ringfence unblock 203.0.113.7:5062` ends it now',
+        'the suspension of 203.0.113.7:5063 ends in 9m 1s; `ringfence unblock 203.0.113.7:5063` ends it now',
+      ],
+    },
+    {
+      of: 'registered',
+      facts: { lane: 'proven' },
+      says: [
+        'each port stays proven until its registration ends, and its next success renews it; from another port it would be returning',
+        FAILS,
+      ],
+    },
+    {
       of: 'returning',
       facts: { lane: 'returning', knowledge: { ...KNOWN, lastSuccess: NOW - 86_400_000 } },
       says: [

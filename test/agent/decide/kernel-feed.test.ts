@@ -180,7 +180,10 @@ describe('the feed of the kernel', () => {
       ]),
     )
     expect(second.states[0]!.state.members.flat()).toHaveLength(2)
-    expect(second.feed.returning()).toEqual(['203.0.113.7/32'])
+    const [proven] = second.states[0]!.state.members.flat().filter(({ lane }) => lane === 'proven')
+    expect(second.feed.registered()).toEqual([
+      { source: '203.0.113.7/32', accounts: 2, until: proven!.until },
+    ])
   })
 
   it('lets go of what is over', () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { Lanes } from '../../../agent/decide/lanes.ts'
 import type { LaneEvidence } from '../../../agent/detect/lane-evidence.ts'
 import type { Address, Prefix, Source } from '../../../registrar/net/address.ts'
-import type { Member } from '../../../rules/desired-state.ts'
+import { type Member, returningTier } from '../../../rules/desired-state.ts'
 
 /** A multiple of every step to which ends are put off. */
 const START = 1_699_999_200_000
@@ -297,6 +297,38 @@ describe('what outlives a restart', () => {
     const lasting = fed.members().filter(({ lane }) => lane !== 'answered')
     expect(new Set(again.members())).toEqual(new Set(lasting))
     expect(again.lanes.takeChanges()).toEqual({ proven: [], unproven: [], returning: [] })
+  })
+})
+
+describe('an aggregator', () => {
+  const tiers = (fed: Fed) => fed.of('returning').map(({ accounts }) => returningTier(accounts))
+  const trunk = at('203.0.113.50', 5060)
+
+  it('is in the largest class as soon as it is one: ten accounts, several of them at one port', () => {
+    const fed = new Fed()
+    for (let i = 0; i < 9; i++) fed.registered(trunk, { account: `a${i}` })
+    expect(tiers(fed)).toEqual([2])
+    fed.registered(trunk, { account: 'a9' })
+    expect(tiers(fed)).toEqual([3])
+    expect(fed.lanes.takeChanges().returning).toMatchObject([{ accounts: 10 }])
+  })
+
+  it('is none where each phone of an office has a port of its own', () => {
+    const fed = new Fed()
+    for (let i = 0; i < 30; i++) fed.registered(at('203.0.113.60', 2_000 + i), { account: `a${i}` })
+    expect(tiers(fed)).toEqual([2])
+  })
+
+  it('is in that class again after a restart, and until the same moment', () => {
+    const fed = new Fed()
+    for (let i = 0; i < 20; i++) fed.registered(trunk, { account: `a${i}` })
+    const { proven, returning } = fed.lanes.takeChanges()
+    const [before] = fed.of('returning')
+    const again = new Fed()
+    again.now += HOUR / 2
+    again.lanes.restore({ proven, returning }, again.now)
+    expect(tiers(again)).toEqual([3])
+    expect(again.of('returning')[0]!.until).toBe(before!.until)
   })
 })
 

@@ -266,12 +266,6 @@ describe('failed registrations', () => {
     expect(actions().at(-1)?.action).toBe('suspend')
   })
 
-  it('over TCP suspend the whole source, whose next connection can be refused', () => {
-    const { exchange, actions } = stage()
-    for (let i = 0; i < 6; i++) exchange(guesser, START + i, { ...failure, transport: 'tcp' })
-    expect(actions()).toMatchObject([{ name: 'retry-limit', action: 'suspend', port: null }])
-  })
-
   it('at a port that somebody else judges are left to him', () => {
     const verdicts: Verdict[] = []
     const detector = new Detector({
