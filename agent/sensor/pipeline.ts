@@ -50,8 +50,10 @@ const OVER_LIMITS: ReadonlySet<SipFault> = new Set([
 ])
 /** The bytes of payload up to which the kernel takes a datagram for a keepalive. */
 const KEEPALIVE_PAYLOAD = 39
-/** In characters. */
+/** In characters; and in bytes, of all of it. */
 const LONGEST_CONTACT = 2_048
+const LONGEST_REGISTER = 8_192
+const MOST_HEADERS = 128
 
 /** The packet's way from a frame to observations, the same for a live capture and for a file. */
 export class Pipeline {
@@ -161,7 +163,8 @@ export class Pipeline {
     switch (reading.kind) {
       case 'message':
         this.#message({ time, transport, source, destination, message: reading.message })
-        if (reading.bytesRead > LONGEST_CONTACT) this.#long({ time, source, destination }, reading.message)
+        if (reading.bytesRead > LONGEST_CONTACT || reading.message.headerCount > MOST_HEADERS)
+          this.#long({ time, source, destination }, reading)
         return
       case 'malformed': {
         const { message, method, fault } = reading
@@ -204,21 +207,18 @@ export class Pipeline {
     } else if (this.#isServed(source.address, destination.address)) this.onlineCheck.answered(seen)
   }
 
-  /** A Contact that is longer than any phone's is made to fill somebody's memory. */
+  /** A Contact that is longer than any phone's is made to fill somebody's memory, as are more headers than any sends. */
   #long(
     { time, source, destination }: Pick<SeenMessage, 'time' | 'source' | 'destination'>,
-    message: SipMessage,
+    { message, bytesRead }: { readonly message: SipMessage; readonly bytesRead: number },
   ): void {
     if (message.kind !== 'request' || message.method !== 'REGISTER') return
     if (!this.#isServed(source.address, destination.address)) return
-    if (!message.all('contact').some((contact) => contact.length > LONGEST_CONTACT)) return
-    const oversized: Observation = {
-      kind: 'malformed',
-      time,
-      source,
-      fault: 'header-too-long',
-      what: 'oversized',
-    }
+    const isCrowded = message.headerCount > MOST_HEADERS
+    const isLong = () => message.all('contact').some((contact) => contact.length > LONGEST_CONTACT)
+    if (!isCrowded && bytesRead <= LONGEST_REGISTER && !isLong()) return
+    const fault = isCrowded ? 'too-many-headers' : 'header-too-long'
+    const oversized: Observation = { kind: 'malformed', time, source, fault, what: 'oversized' }
     if (this.#sighting !== 'logged') this.#options.onObservation(oversized, this.#sighting)
   }
 

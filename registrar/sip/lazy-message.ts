@@ -29,6 +29,10 @@ export class LazyHeaders {
     return this.#headers
   }
 
+  get headerCount(): number {
+    return this.#fields.length / SLOTS
+  }
+
   get body(): Buffer {
     return this.#bytes.subarray(this.#bodyStart, this.#bodyEnd)
   }

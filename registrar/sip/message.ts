@@ -51,6 +51,8 @@ export interface SipHeader {
 interface SipMessageBase {
   /** Every header field in order. Decoding them all costs; `first` and `all` decode only what is asked for. */
   readonly headers: readonly SipHeader[]
+  /** How many header fields there are; counting them costs nothing. */
+  readonly headerCount: number
   /** The value of the first header field of this (lower-case, long) name. */
   first(name: string): string | undefined
   /** The values of all header fields of this name, comma-separated lists not split. */

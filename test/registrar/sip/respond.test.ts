@@ -133,6 +133,7 @@ test('a request that was not read from bytes is answered too', () => {
     method: 'REGISTER',
     uri: 'sip:a',
     headers: written.headers,
+    headerCount: written.headers.length,
     body: Buffer.alloc(0),
     first: (name) => written.first(name),
     all: (name) => written.all(name).map((value) => `${value}\r\nX: y`),
