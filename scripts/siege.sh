@@ -29,7 +29,7 @@ require_debian "${RINGFENCE_FORCE:-no}"
 # What Ringfence needs itself, the softswitch and its callers, and the other guards.
 readonly PACKAGES=(
   iptables ipset libpcap-dev build-essential python3 tcpdump iproute2 procps ca-certificates
-  kamailio sip-tester fail2ban crowdsec crowdsec-firewall-bouncer
+  kamailio sip-tester fail2ban python3-pyinotify crowdsec crowdsec-firewall-bouncer
 )
 
 # Debian's CrowdSec tells its central API of the host that it is installed on, unless this file has something in it.

@@ -1,4 +1,4 @@
-import { execa } from 'execa'
+import { spawn } from 'node:child_process'
 import type { Milliseconds } from '../../registrar/net/time.ts'
 import { CAME_IN } from './came-in.ts'
 import { type CaptureReport, READ_ON } from './capture-report.ts'
@@ -141,7 +141,7 @@ export class LiveCapture {
     const child = this.#child
     if (child) {
       child.finish()
-      await Promise.all([child.ended, child.read])
+      await child.ended
     }
     await this.stop()
   }
@@ -293,9 +293,8 @@ interface ChildEnding {
 
 interface RunningChild {
   readonly pid: number | undefined
+  /** Resolves when it has ended and all that it wrote was read. */
   readonly ended: Promise<ChildEnding>
-  /** Resolves when all that it wrote was read. */
-  readonly read: Promise<void>
   kill(): void
   /** Has it write what it captured until now, and end. */
   finish(): void
@@ -310,17 +309,9 @@ interface ChildEvents {
 function runChild(engine: CaptureEngine, file: string, args: string[], events: ChildEvents): RunningChild {
   let runningSince: number | undefined
   let failure: { readonly detail: string; readonly noEngine: boolean } | undefined
-  // No timeout: it runs until it is stopped, or until the end of its stdin tells it that its parent is gone.
-  const child = execa(file, args, {
-    buffer: false,
-    reject: false,
-    encoding: 'buffer',
-    stdin: 'pipe',
-    stdout: 'pipe',
-    stderr: 'pipe',
-    env: { LC_ALL: 'C', NODE_OPTIONS: '' },
-    forceKillAfterDelay: END_WITHIN,
-  })
+  // No timeout: it runs until it is stopped, or until the end of its stdin tells it that its parent is gone. Not by
+  // execa: loading that is half of a sensor's start, and one that was killed has to be back within a second.
+  const child = spawn(file, args, { env: { ...process.env, LC_ALL: 'C', NODE_OPTIONS: '' } })
   const reader = new CaptureReader({ onFrame: events.onFrame })
   child.stdout.on('data', (chunk: Buffer) => {
     reader.push(chunk)
@@ -333,7 +324,6 @@ function runChild(engine: CaptureEngine, file: string, args: string[], events: C
       child.kill('SIGKILL')
     }
   })
-  const read = new Promise<void>((resolve) => child.stdout.once('close', resolve))
   const reports = new ReportReader((report) => {
     if (report.type === 'failed') failure ??= { detail: report.detail, noEngine: false }
     if (report.type === 'no-engine') failure ??= { detail: report.detail, noEngine: true }
@@ -341,36 +331,48 @@ function runChild(engine: CaptureEngine, file: string, args: string[], events: C
   })
   child.stderr.setEncoding('utf8')
   child.stderr.on('data', (text: string) => reports.push(text))
-  child.stdin.on('error', () => {})
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on('error', () => {})
   // Before tcpdump has set its handler the signal would end it, hence not in the first moments.
   const ask = () => {
     if (runningSince !== undefined && performance.now() - runningSince > 200) child.kill('SIGUSR1')
   }
   const asking = engine === 'tcpdump' ? setInterval(ask, STATISTICS_EVERY) : undefined
-  const ended = child.then((result): ChildEnding => {
-    clearInterval(asking)
-    const ranFor = runningSince === undefined ? 0 : performance.now() - runningSince
-    if (failure) return { ...failure, ranFor }
-    const notFound = result.code === 'ENOENT' || /failed to execute|No such file/i.test(reports.lastWords)
-    const detail =
-      reports.lastWords || result.originalMessage || `${engine} ended with exit code ${result.exitCode}`
-    return { detail, noEngine: notFound, ranFor }
+  const ended = new Promise<ChildEnding>((resolve) => {
+    const end = (how: string, isMissing: boolean) => {
+      clearInterval(asking)
+      const ranFor = runningSince === undefined ? 0 : performance.now() - runningSince
+      const noEngine = isMissing || /failed to execute|No such file/i.test(reports.lastWords)
+      resolve(failure ? { ...failure, ranFor } : { detail: reports.lastWords || how, noEngine, ranFor })
+    }
+    // Where it could not be started there may be no other event; later ones change nothing.
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      if (child.pid === undefined) end(error.message, error.code === 'ENOENT')
+    })
+    // When all that it wrote has been read.
+    child.once('close', (code, signal) =>
+      end(signal ? `${engine} was ended by ${signal}` : `${engine} ended with exit code ${code}`, false),
+    )
   })
+  const terminate = () => {
+    child.kill('SIGTERM')
+    const impatience = setTimeout(() => child.kill('SIGKILL'), END_WITHIN)
+    void ended.then(() => clearTimeout(impatience))
+  }
   const kill = () => {
     if (engine === 'tcpdump') {
-      child.kill('SIGTERM')
+      terminate()
       return
     }
     // Ours says its last counts when its stdin ends.
     child.stdin.end()
-    const impatience = setTimeout(() => child.kill('SIGTERM'), SAY_LAST_WITHIN)
+    const impatience = setTimeout(terminate, SAY_LAST_WITHIN)
     void ended.then(() => clearTimeout(impatience))
   }
   const finish = () => {
     if (engine !== 'tcpdump') child.stdin.write(READ_ON)
     kill()
   }
-  return { pid: child.pid, ended, read, kill, finish }
+  return { pid: child.pid, ended, kill, finish }
 }
 
 function describe(reader: CaptureReader): string {

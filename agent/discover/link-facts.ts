@@ -1,5 +1,6 @@
+import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { execa } from 'execa'
+import { promisify } from 'node:util'
 import type { LinkFacts } from './interfaces.ts'
 
 /** The texts that the facts are read from. */
@@ -64,9 +65,18 @@ export function parseLinkFacts(texts: LinkTexts): readonly LinkFacts[] {
 }
 
 async function ip(args: readonly string[]): Promise<string> {
-  const { stdout } = await execa('ip', ['-j', ...args], { timeout: 10_000, env: { LC_ALL: 'C' } })
+  const { stdout } = await runFile('ip', ['-j', ...args], {
+    timeout: 10_000,
+    maxBuffer: MOST_BYTES,
+    env: { ...process.env, LC_ALL: 'C' },
+  })
   return stdout
 }
+
+/** Not by execa: the sensor's start would wait for that to be loaded. */
+const runFile = promisify(execFile)
+/** Some hundred bytes for each of many thousand interfaces. */
+const MOST_BYTES = 64 * 1024 * 1024
 
 type JsonObject = Readonly<Record<string, unknown>>
 

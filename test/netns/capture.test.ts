@@ -388,7 +388,14 @@ describe.skipIf(!isRoot)('live capture', () => {
   test('auto takes the next one where the best cannot be loaded', async () => {
     // Where no node_modules lie above it.
     const alone = `${folder}/capture-child.js`
-    for (const name of ['capture-child', 'came-in', 'nflog-device', 'priming', 'priming-frame']) {
+    for (const name of [
+      'capture-child',
+      'came-in',
+      'capture-report',
+      'nflog-device',
+      'priming',
+      'priming-frame',
+    ]) {
       await execa('cp', [compiled.path(`agent/capture/${name}.ts`), `${folder}/${name}.js`])
     }
     writeFileSync(`${folder}/package.json`, '{"type":"module"}')

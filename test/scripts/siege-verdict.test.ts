@@ -78,6 +78,11 @@ describe('the verdict of a siege', () => {
   it.each([
     ['a customer', lost, 'customers 99.9 % within 4 s'],
     [
+      'the office',
+      { kinds: { customer: served, office: { ...served, success: 0.5 } } },
+      'phones of the office 50.0 % within 4 s',
+    ],
+    [
       'newcomers',
       { newcomers: { phones: 50, within32: 0.94, p50: 1, p99: 1 } },
       'newcomers 94.0 % within 32 s',

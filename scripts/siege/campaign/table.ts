@@ -41,7 +41,7 @@ function cellsOf(figures: SiegeFigures, verdict: Verdict): readonly string[] {
     figures.attackPerSecond === null
       ? '–'
       : `${showCount(figures.attackPerSecond)}${figures.saturated ? ' *sat.*' : ''}`,
-    showShare(customer?.success ?? null),
+    [showShare(customer?.success ?? null), ...othersHurt(figures)].join('; '),
     `${showTime(customer?.p50 ?? null)}, ${showTime(customer?.p99 ?? null)}`,
     showShare(figures.newcomers.within32),
     figures.guard === 'none' ? '–' : String(figures.honestBlocked.length),
@@ -54,6 +54,14 @@ function cellsOf(figures: SiegeFigures, verdict: Verdict): readonly string[] {
     figures.guard === 'none' ? '–' : `${megabytes(processes)}, ${megabytes(sets + limits)}`,
     showVerdict(verdict),
   ]
+}
+
+/** Phones of other kinds that were not all served in time; newcomers have a column of their own. */
+function othersHurt({ kinds }: SiegeFigures): readonly string[] {
+  return (['ordinary', 'office', 'busy'] as const).flatMap((kind) => {
+    const success = kinds[kind]?.success ?? null
+    return success === null || success === 1 ? [] : [`${kind} ${showShare(success)}`]
+  })
 }
 
 const sum = (values: Readonly<Record<string, number>> | null) =>

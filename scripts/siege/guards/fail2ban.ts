@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Program, until } from '../program.ts'
 import type { SiegeStage } from '../stage.ts'
@@ -34,9 +34,10 @@ export class Fail2ban implements SiegeGuard {
     const files = ['-c', folder, '-s', join(folder, 'socket'), '-p', join(folder, 'pid')]
     this.#program = this.#stage.start('switch', 'fail2ban-server', ['-f', '-x', ...files, 'start'])
     const program = this.#program
-    const isUp = async () => {
+    const isUp = () => {
       if (!program.isRunning) throw new Error(`fail2ban ended:\n${program.output}${program.errors}`)
-      return (await this.#chain()).includes(`-N ${CHAIN}`)
+      // Its chain is there from the first ban on.
+      return readLog(join(folder, 'log')).includes(`Jail '${JAIL}' started`)
     }
     await until(isUp, { within: 60_000, what: 'the start of fail2ban', every: 300 })
   }
@@ -63,6 +64,7 @@ export class Fail2ban implements SiegeGuard {
     return this.#stage.run('switch', 'iptables', ['-S'])
   }
 
+  /** No names are looked up, its own neither: in a namespace without DNS its filter stood still for 20 s. */
   #configure(folder: string): void {
     mkdirSync(join(folder, 'filter.d'), { recursive: true })
     cpSync(join(PACKAGE, 'action.d'), join(folder, 'action.d'), { recursive: true })
@@ -88,17 +90,22 @@ stacksize = 0
       own('jail.conf'),
       `[${JAIL}]
 enabled = true
-backend = polling
+backend = pyinotify
 usedns = no
+ignoreself = false
 filter = ${JAIL}
 logpath = ${this.#log}
 findtime = ${findtime}
 maxretry = ${maxretry}
 bantime = ${bantime}
-action = iptables-allports[name=${JAIL}, protocol=all, actionstart_on_demand=false]
+action = iptables-allports[name=${JAIL}, protocol=all]
 `,
     )
   }
+}
+
+function readLog(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'latin1') : ''
 }
 
 /** The line that `softswitch.ts` logs for a wrong password; on standard error it has no time before it. */

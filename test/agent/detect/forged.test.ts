@@ -177,14 +177,18 @@ describe('what is remembered', () => {
 
   const BOUND = 50
   /** Tables that sources, accounts and ports have entries in. */
-  const TABLES = 16
+  const TABLES = 19
   const LONG = 'n'.repeat(400)
   const seen = fc.record({
     outcome: fc.constantFrom('success', 'failure', 'refused', 'challenge', 'stale'),
     grade: fc.constantFrom('packet', 'path', 'account'),
     status: fc.constantFrom(200, 401, 403, 404),
+    transport: fc.constantFrom('udp', 'tcp'),
     own: fc.boolean(),
     long: fc.boolean(),
+    six: fc.boolean(),
+    // Accounts come back, so that there are some who are known.
+    again: fc.boolean(),
   } as const)
 
   it('has an end, whatever comes', () => {
@@ -195,14 +199,15 @@ describe('what is remembered', () => {
         (kinds, step) => {
           const detector = new Detector({ policy: POLICY, maxSources: BOUND, onVerdict: () => {} })
           for (let i = 0; i < 600; i++) {
-            const { own, long, ...kind } = kinds[i % kinds.length]!
-            const account = `${i}${long ? LONG : ''}@r`
+            const { own, long, six, again, ...kind } = kinds[i % kinds.length]!
+            const who = again ? i % 100 : i
+            const account = `${who}${long ? LONG : ''}@r`
+            const address = six ? `2001:db8:${who.toString(16)}::1` : `10.0.${who >> 8}.${who & 255}`
             detector.observe({
               ...kind,
               kind: 'exchange',
               time: START + i * step,
-              source: { address: `10.0.${i >> 8}.${i & 255}` as never, port: 1_024 + i },
-              transport: 'udp',
+              source: { address: address as never, port: 1_024 + i },
               serverPort: 5060,
               account,
               withCredentials: kind.outcome !== 'challenge',

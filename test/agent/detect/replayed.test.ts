@@ -158,6 +158,10 @@ const HOSTILE: readonly Scene[] = [
   {
     what: 'failing accounts behind a proxy that brings forty good ones',
     play: ({ guess, softswitch }) => {
+      // Others were there for a while, so that it is known whether the softswitch shares its nonces.
+      for (let minute = 15; minute > 0; minute--)
+        for (const [i, host] of [91, 92, 91].entries())
+          softswitch.ask({ address: `192.0.2.${host}`, port: 5060, at: START - minute * MINUTE + i }, '1299')
       const proxy = { address: '192.0.2.200', port: 5060 }
       const phone = (i: number) => ({
         ...proxy,

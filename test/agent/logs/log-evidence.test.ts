@@ -176,19 +176,19 @@ describe("evidence from the softswitch's own log", () => {
       return detector
     }
 
-    it('a guesser over TLS is suspended at the sixth failure, and blocked when he tries many accounts', async () => {
+    it('a guesser over TLS is cut off at the sixth failure, and blocked when he tries many accounts', async () => {
       await judge()
       await write('security', asterisk('ChallengeResponseFailed').repeat(5))
       expect(verdicts).toEqual([])
       await write('security', asterisk('ChallengeResponseFailed'))
       expect(verdicts).toMatchObject([
-        { name: 'retry-limit', action: 'suspend', address: '198.51.100.7', port: null, grade: 'path' },
+        { name: 'retry-limit', action: 'block', address: '198.51.100.7', port: 43210, grade: 'path' },
       ])
       const many = Array.from({ length: 20 }, (_, i) =>
         asterisk('ChallengeResponseFailed', { account: String(2000 + i) }),
       )
       await write('security', many.join(''))
-      expect(verdicts.filter(({ action }) => action === 'block')).toMatchObject([
+      expect(verdicts.filter(({ action, port }) => action === 'block' && port === null)).toMatchObject([
         { scope: 'sip', address: '198.51.100.7', grade: 'path' },
       ])
     })
