@@ -88,6 +88,8 @@ export interface Block {
 export interface Suspension {
   readonly address: Address
   readonly port: number
+  /** `tcp`: one connection, of which every packet is dropped. Absent: REGISTERs over UDP from this port. */
+  readonly transport?: 'udp' | 'tcp'
   readonly until: EpochMilliseconds
 }
 

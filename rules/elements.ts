@@ -65,10 +65,10 @@ function keyOfNamed(prefix: Prefix): ElementKey {
   return `${setName('named', familyOf(prefix))} ${textOf(prefix)}`
 }
 
-export function keyOfSuspension({ address, port }: Suspension): ElementKey {
+export function keyOfSuspension({ address, port, transport = 'udp' }: Suspension): ElementKey {
   const family = familyOf(address)
   if (port === 0) return `${setName('susa', family)} ${showPrefix(sourcePrefixOf(address))}`
-  return `${setName('susp', family)} ${address},udp:${port}`
+  return `${setName('susp', family)} ${address},${transport}:${port}`
 }
 
 export function keyOfMember(member: Member): ElementKey {

@@ -12,6 +12,7 @@ export function renderTcp(render: ChainRenderer): void {
     `${set('deny', 'src')} -j DROP`,
     `${set('gw', 'src')} -g RINGFENCE-TRUSTED`,
     `${set('sip', 'src')} -j DROP`,
+    `${set('susp', 'src,src')} -j DROP`,
     `${SYN} -g RINGFENCE-CONNECT`,
   ])
   render.chain('RINGFENCE-TRUSTED', over('allowed', '-j DROP', undefined, `${SYN} `))

@@ -140,7 +140,10 @@ function isSameBlock(a: Block, b: Block): boolean {
 }
 
 function isSameSuspension(a: Suspension, b: Suspension): boolean {
-  return a === b || (a.address === b.address && a.port === b.port && a.until === b.until)
+  return (
+    a === b ||
+    (a.address === b.address && a.port === b.port && a.transport === b.transport && a.until === b.until)
+  )
 }
 
 /** A gateway's rate is in the chains, not in its elements. */

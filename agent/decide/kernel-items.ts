@@ -34,14 +34,15 @@ export class KernelItems {
     if (target.kind === 'prefix') this.#ask(decision, until)
     else if (until !== null) {
       const { address, port } = target
-      this.#suspensions.set(portKey(target), { address, port, until })
+      const over = decision.kind === 'block' ? ({ transport: 'tcp' } as const) : {}
+      this.#suspensions.set(portKey(decision), { address, port, ...over, until })
     }
   }
 
   delete(decision: StandingTarget): void {
     const { target } = decision
     if (target.kind === 'prefix') this.#ask(decision, undefined)
-    else this.#suspensions.delete(portKey(target))
+    else this.#suspensions.delete(portKey(decision))
   }
 
   /** The kernel's block of a target lasts as long as the longest decision that asks for it. */
@@ -72,6 +73,7 @@ function latest(
   return a === null || b === null ? null : Math.max(a, b)
 }
 
-function portKey({ address, port }: { readonly address: string; readonly port: number }): string {
-  return `${address} ${port}`
+/** A block of a port is of a TCP connection, and stands beside a suspension of the same port over UDP. */
+function portKey({ kind, target }: StandingTarget): string {
+  return target.kind === 'source' ? `${kind} ${target.address} ${target.port}` : ''
 }

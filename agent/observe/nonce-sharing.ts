@@ -10,8 +10,11 @@ const MOST_SERVERS = 64
  * never three: so nobody makes up a sign by timing his requests.
  */
 const THREE_WITHIN: Milliseconds = 500
-/** At most one sign counts in this time, so that a softswitch is looked at for a while. */
-const SIGN_EVERY: Milliseconds = 60_000
+/**
+ * At most one sign counts in this time, so that a softswitch is looked at for a while. Not longer: until it is known,
+ * a guesser who owns a good account is judged mildly.
+ */
+const SIGN_EVERY: Milliseconds = 2_000
 /** So many signs in a row, and not one nonce shared: unique. */
 const SIGNS = 10
 /** Once sharing was seen it takes as long as this too: what being unique grants is the right to punish. */

@@ -60,9 +60,29 @@ async function compareFiles(files: readonly string[], against: ReplayPolicy) {
   return { comparison, summary, lines }
 }
 
+/** Others are challenged at once, ten times: each gets a nonce of its own. */
+function others(time: number): CapturedFrame[] {
+  const one = (n: number): CapturedFrame[] => {
+    const client = `10.0.0.${8 + (n % 2)}`
+    const head = (first: string) =>
+      `${first}\r\nVia: SIP/2.0/UDP ${client}:5062;branch=z9hG4bKo${n}\r\nFrom: <sip:o@r>;tag=1\r\nTo: <sip:o@r>\r\nCall-ID: o${n}\r\nCSeq: 1 REGISTER\r\n`
+    const at = time + Math.floor(n / 3) * 2_500 + (n % 3) * 20
+    const end = 'Content-Length: 0\r\n\r\n'
+    const challenge = `WWW-Authenticate: Digest realm="r", nonce="o${n}"\r\n`
+    const up = udp({}, head('REGISTER sip:r SIP/2.0') + end)
+    const down = udp({ sourcePort: 5060, destinationPort: 5062 }, head('SIP/2.0 401 x') + challenge + end)
+    return [
+      { bytes: ethernet(ipv4({ source: client }, up)), time: at },
+      { bytes: ethernet(ipv4({ source: '10.0.0.2', destination: client }, down)), time: at + 5 },
+    ]
+  }
+  return Array.from({ length: 30 }, (_, n) => one(n)).flat()
+}
+
 /** A phone registers at port 5062, and from the same port somebody types four wrong passwords of another account. */
 const FRAMES = [
   ...turn(0, START, '1001', 200),
+  ...others(START + 10_000),
   ...Array.from({ length: 4 }, (_, i) => turn(i + 1, START + 60_000 + i * 1_000, '1002', 401)).flat(),
 ]
 

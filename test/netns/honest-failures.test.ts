@@ -22,6 +22,8 @@ interface PhonePlan {
   readonly transport?: 'udp' | 'tcp'
   readonly every?: number
   readonly after?: number
+  /** No try begins later than so many milliseconds. */
+  readonly lasts?: number
 }
 
 interface PhoneHeard {
@@ -186,5 +188,30 @@ describe.runIf(able).each(['shared', 'unique'] as const)(
         }
       },
     )
+
+    it('one connection that guesses as fast as it is answered: its packets are dropped, its neighbours register', async () => {
+      const address = '10.99.0.30'
+      const host = await stage.addHost('guesser', address)
+      const guesses = {
+        address,
+        user: 1_300,
+        password: 'wrong',
+        tries: 100_000,
+        lasts: 4_000,
+        transport: 'tcp',
+      } as const
+      const [guesser] = await play(host, [guesses])
+      const { port, statuses } = guesser!
+      // Six, and those that were answered before the kernel heard of it.
+      expect(statuses.filter((status) => status === 401).length).toBeLessThan(500)
+      expect(statuses.slice(-3)).toEqual([0, 0, 0])
+      expect(await standing(address)).toEqual([`${address}:${port}`])
+      const neighbours = await play(host, [
+        { address, user: 1_301, password: 'pw1301', tries: 1, transport: 'tcp' },
+        { address, port: 23_000, user: 1_302, password: 'pw1302', tries: 2 },
+      ])
+      expect(neighbours.map(({ statuses: [first] }) => first)).toEqual([200, 200])
+      expect(await standing(address)).toEqual([`${address}:${port}`])
+    })
   },
 )

@@ -9,7 +9,7 @@ import { SERVER, SiegeStage } from '../../scripts/siege/stage.ts'
 import { canRun } from '../requirements.ts'
 
 const able = canRun({ programs: ['ip', 'ss', 'iptables', 'ipset', 'kamailio'] })
-const SERVICE = { server: SERVER, port: 5_060, seed: 7, longest: 80 }
+const SERVICE = { server: SERVER, port: 5_060, seed: 7, longest: 180 }
 const BOTS = Array.from({ length: 12 }, (_, i) => `10.50.230.${10 + i}`)
 
 describe.runIf(able)('a guesser who owns one good account, with a new port for each try', () => {
@@ -21,10 +21,13 @@ describe.runIf(able)('a guesser who owns one good account, with a new port for e
     await startSoftswitch(stage, 'unique')
     const guard = new Guard(stage)
     await guard.start()
-    const cast = castOf({ customers: 0, ordinary: 0, newcomers: 0, office: 1 }, [0, 0])
+    // Forty others: by them it is learnt that each address gets nonces of its own.
+    const cast = castOf({ customers: 40, ordinary: 0, newcomers: 0, office: 1 }, [0, 0])
     const groups = cast.groups.map((group) => ({ ...group, every: [2, 3], within: [0, 1] }) as const)
     const phones = new Phones(stage, { ...SERVICE, reuseNonce: 0.5, groups })
     await until(() => phones.registered().office === 1, { within: 20_000, what: 'the good account' })
+    const areUnique = async () => (await guard.status()).nonces.some(({ state }) => state === 'unique')
+    await until(areUnique, { within: 60_000, what: 'nonces that are known to be unique', every: 500 })
 
     phones.attackBegins()
     const guesser = new Guessers(stage, 'phones', {
@@ -78,5 +81,5 @@ describe.runIf(able)('a guesser who owns one good account, with a new port for e
     expect(during.filter(({ outcome }) => outcome !== 'registered')).toEqual([])
     expect(await namesOf(OFFICE)).toContain('retry-limit suspend')
     expect((await guard.blocked()).filter(({ kind }) => kind === 'block')).toEqual([])
-  })
+  }, 180_000)
 })

@@ -105,6 +105,11 @@ describe.runIf(able)('real programs at a guarded softswitch', () => {
     })
     await newcomer.says(/200 OK/)
     for (const { output } of [good, newcomer]) expect(output).not.toMatch(/40[134]|timed out/i)
+    await eventually(
+      async () => (await storyOf(office)).registeredPorts?.count === 2,
+      10_000,
+      'both good phones proven',
+    )
     expect(await storyOf(office)).toMatchObject({
       lane: 'proven',
       laneReason: expect.stringContaining(`But ${office.address}:5090 is suspended`),

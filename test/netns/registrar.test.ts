@@ -259,7 +259,7 @@ describe.runIf(able)('its own registrar', () => {
       5_000,
       'the status that says so',
     )
-    const sentence = 'the registrar ended (signal SIGKILL); it starts again in 250 ms'
+    const sentence = 'the registrar ended (signal SIGKILL); it starts again in 10 ms'
     expect(status.registrar.detail).toBe(sentence)
     expect(status).toMatchObject({ state: 'degraded', sentence: `Not in order: Registrar: ${sentence}.` })
     await registrarRuns('the registrar after its death')
