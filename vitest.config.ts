@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config'
 import { LongestFirst } from './test/longest-first.ts'
 
-// Three projects: `fast` needs neither root nor network; `kernel` makes its own network namespaces and
-// needs root and Debian's SIP programs; `browser` drives Debian's Chromium.
+// Four projects: `fast` needs neither root nor network; `kernel` makes its own network namespaces and needs root and
+// Debian's SIP programs; `browser` drives Debian's Chromium; `siege` is of the kernel too, and takes minutes.
+const SIEGES = 'test/netns/**/*.siege.test.ts'
+
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
@@ -23,6 +25,7 @@ export default defineConfig({
           name: 'kernel',
           sequence: { groupOrder: 1 },
           include: ['test/netns/**/*.test.ts', 'test/interop/**/*.test.ts'],
+          exclude: [SIEGES],
           testTimeout: 90_000,
           hookTimeout: 90_000,
           // Most of them wait for programs, each in namespaces of its own: five at a time keep two cores busy.
@@ -39,6 +42,16 @@ export default defineConfig({
           testTimeout: 90_000,
           hookTimeout: 90_000,
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'siege',
+          sequence: { groupOrder: 3 },
+          include: [SIEGES],
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
+          maxWorkers: 3,
         },
       },
     ],

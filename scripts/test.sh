@@ -15,6 +15,7 @@ Usage: sudo ./scripts/test.sh [options of vitest]
 Installs what the tests need (Debian packages, Node packages), builds, checks types and style, and runs every test:
 fast ones, those with the real kernel in network namespaces of their own, and those in a headless browser.
 Whatever comes after goes to vitest, for example: sudo ./scripts/test.sh --project fast
+Full tables, guessers and storms take minutes each and are run by: sudo ./scripts/test.sh --project siege
 TEXT
   exit 0
 fi
@@ -89,8 +90,11 @@ npm run --silent check || status=$?
 step 'running the tests' 'The summary above names each test that failed.'
 # Root on Debian with all programs installed: a test that skips itself for want of them is a failure.
 export RINGFENCE_REQUIRE_ALL=${RINGFENCE_REQUIRE_ALL:-1}
+# Those that take minutes each are run when they are asked for: --project siege
+projects=(--project fast --project kernel --project browser)
+[[ " $* " != *' --project'* ]] || projects=()
 tested=0
-node node_modules/vitest/vitest.mjs run "$@" || tested=$?
+node node_modules/vitest/vitest.mjs run "${projects[@]}" "$@" || tested=$?
 if [[ $status -ne 0 ]]; then
   fail 'The check of style and types, before the tests, failed: npm run check'
 fi
