@@ -23,9 +23,18 @@ const commands = {
         .createServer((stream) => {
           const { remoteAddress: source, remotePort: from } = stream
           stream.on('error', () => {})
-          stream.on('data', (bytes) =>
-            note({ source, port: from, toPort: port, text: bytes.toString('latin1') }),
-          )
+          let last
+          stream.on('data', (bytes) => {
+            const text = bytes.toString('latin1')
+            // One writing may come in pieces.
+            if (last !== undefined && received.includes(last)) {
+              last.text += text
+              for (const hear of waiting) hear(last)
+              return
+            }
+            last = { source, port: from, toPort: port, text }
+            note(last)
+          })
         })
         .once('error', reject)
         .listen(port, address, () => resolve({}))
