@@ -82,7 +82,7 @@ function sayNonces({ state }: NonceSharing): string {
     case 'unique':
       return 'each address gets nonces of its own: refused credentials count against who sent them'
     case 'shared':
-      return 'it gives one nonce to several addresses, so refused credentials can be forged and suspend no more than an address and port that is not registered; Kamailio gives each its own with modparam("auth", "nonce_count", 1)'
+      return 'it gives one nonce to several addresses, so refused credentials can be forged, and of who registered lately they suspend no more than a port that is not registered; Kamailio gives each its own with modparam("auth", "nonce_count", 1)'
   }
 }
 
