@@ -95,7 +95,11 @@ describe.runIf(able)('beside Kamailio under more packets than should be captured
   it('survives the end of the log’s reader, says so, and captures again when all is still', async () => {
     await flood.end()
     // What was loud before is another reader, which ends by itself.
-    await eventually(async () => (await sampling())?.state === 'quiet', 25_000, 'quiet after the flood before')
+    await eventually(
+      async () => (await sampling())?.state === 'quiet',
+      25_000,
+      'quiet after the flood before',
+    )
     flood = await startFlood(stage, flooder, server, { packets: 4 * LOUD, perSecond: LOUD })
     await eventually(async () => (await sampling())?.state === 'loud', 15_000, 'the log to be read')
     const reader = await eventually(() => childOf(ringfence.daemon!.pid, 'nflog:5060'), 5_000, 'the reader')
