@@ -6,6 +6,8 @@ umask 022
 HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=setup/debian.sh
 . "$HERE/scripts/setup/debian.sh"
+# shellcheck source=setup/quiet.sh
+. "$HERE/scripts/setup/quiet.sh"
 trap 'on_error "$?" "$LINENO"' ERR
 
 if [[ ${1:-} == --help || ${1:-} == -h ]]; then
@@ -31,36 +33,9 @@ readonly PACKAGES=(
   ufw firewalld nftables python3-nftables dbus-daemon
 )
 
-# Debian starts a service that it installs, and again after every boot. A softswitch that nobody asked for must not take
-# port 5060, and a firewall that nobody asked for must not lock anybody out.
-readonly QUIET_SERVICES=(kamailio firewalld ufw)
-
-install_quietly() {
-  local policy=/usr/sbin/policy-rc.d service new=()
-  for service in "${QUIET_SERVICES[@]}"; do
-    is_installed "$service" || new+=("$service")
-  done
-  if [[ -e $policy ]]; then
-    install_packages "$@"
-  else
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-    # shellcheck disable=SC2064
-    trap "rm -f $policy" EXIT
-    install_packages "$@"
-    rm -f "$policy"
-    trap - EXIT
-  fi
-  if [[ -d /run/systemd/system ]]; then
-    for service in "${new[@]}"; do
-      systemctl disable --quiet "$service.service" || true
-    done
-  fi
-}
-
 step 'installing the Debian packages that the tests need' \
   'Check the network and /etc/apt/sources.list*; if dpkg was interrupted: dpkg --configure -a. Then repeat.'
-install_quietly "${PACKAGES[@]}"
+install_quietly kamailio firewalld ufw -- "${PACKAGES[@]}"
 
 step "checking Node (at least $NODE_FLOOR)" 'Install nodejs and npm by hand (Debian 13: apt-get install nodejs npm).'
 ensure_node

@@ -32,8 +32,7 @@ export function captureFilter(
 ): string {
   const packet = frames === 'outside-in' ? outsideIn(ports) : packetFilter(ports)
   // `vlan` moves the offsets of all that is written after it, so each form has to come before the next tag.
-  const either =
-    tags === 'plain' ? packet : `(${packet}) or (vlan and ((${packet}) or (vlan and (${packet}))))`
+  const either = underTags(packet, tags)
   return frames === 'inbound' || frames === 'outbound' ? `${frames} and (${either})` : either
 }
 
@@ -73,7 +72,7 @@ export function answersFilter(
   }[frames]
   if (udpPorts.length + tcpPorts.length === 0) throw new RangeError('a capture needs at least one port')
   const packet = parts.join(' or ')
-  return tags === 'plain' ? packet : `(${packet}) or (vlan and ((${packet}) or (vlan and (${packet}))))`
+  return underTags(packet, tags)
 }
 
 /**
@@ -87,6 +86,11 @@ export function incomingAnswersFilter(
   if (udpPorts.length === 0) return null
   const ports = udpPorts.map((port) => `udp dst port ${checked(port)}`).join(' or ')
   const packet = `inbound and (${ports}) and ${BEGINS_AS_ANSWER}`
+  return underTags(packet, tags)
+}
+
+/** The same below none, one or two tags: `vlan` moves the offsets of all that is written after it. */
+function underTags(packet: string, tags: TagHandling): string {
   return tags === 'plain' ? packet : `(${packet}) or (vlan and ((${packet}) or (vlan and (${packet}))))`
 }
 
