@@ -1,7 +1,7 @@
 import { type Family, parsePrefix, prefixOf, splitPrefix } from '../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../registrar/net/time.ts'
 import type { DesiredState } from './desired-state.ts'
-import { type ElementKey, keyOfBlock, keyOfSuspension } from './elements.ts'
+import { type ElementKey, keyOfBlock, keysOfSuspension } from './elements.ts'
 import { itemsOf } from './find-difference.ts'
 import type { ObservedElement, ObservedState } from './kernel.ts'
 import { setName } from './names.ts'
@@ -29,8 +29,18 @@ export function readCounters(
       return element ? [{ block, ...counted(element) }] : []
     }),
     suspensions: itemsOf(desired.suspensions).flatMap((suspension) => {
-      const element = isOver(suspension.until) ? undefined : find(keyOfSuspension(suspension))
-      return element ? [{ suspension, ...counted(element) }] : []
+      if (isOver(suspension.until)) return []
+      const [registers, others] = keysOfSuspension(suspension).map(find)
+      if (!registers) return []
+      const { packets, bytes, remaining } = counted(registers)
+      return [
+        {
+          suspension,
+          packets: packets + (others?.packets ?? 0),
+          bytes: bytes + (others?.bytes ?? 0),
+          remaining,
+        },
+      ]
     }),
     wouldLimit: ([4, 6] as const)
       .flatMap((family) => listOver(family, observed))

@@ -90,6 +90,8 @@ export interface Suspension {
   readonly port: number
   /** `tcp`: one connection, of which every packet is dropped. Absent: REGISTERs over UDP from this port. */
   readonly transport?: 'udp' | 'tcp'
+  /** `sip`: other requests over UDP from this port too. Absent: REGISTERs alone. */
+  readonly scope?: BlockScope
   readonly until: EpochMilliseconds
 }
 

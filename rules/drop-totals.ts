@@ -133,7 +133,7 @@ function keyOf(chain: string, rule: string): CountKey | undefined {
   }
   if (!rule.endsWith(' -j DROP')) return undefined
   if (/--match-set rf-(?:deny|sip|reg)\d /.test(rule)) return 'blocks'
-  if (/--match-set rf-sus[ap]\d /.test(rule)) return 'suspensions'
+  if (/--match-set rf-(?:sus[ap]|psip)\d /.test(rule)) return 'suspensions'
   return chain === 'RINGFENCE-UNNOTED' ? 'unnoted' : CAUSES[chain as ChainName]
 }
 

@@ -65,10 +65,17 @@ function keyOfNamed(prefix: Prefix): ElementKey {
   return `${setName('named', familyOf(prefix))} ${textOf(prefix)}`
 }
 
-export function keyOfSuspension({ address, port, transport = 'udp' }: Suspension): ElementKey {
+export function keysOfSuspension({
+  address,
+  port,
+  transport = 'udp',
+  scope = 'register',
+}: Suspension): readonly ElementKey[] {
   const family = familyOf(address)
-  if (port === 0) return `${setName('susa', family)} ${showPrefix(sourcePrefixOf(address))}`
-  return `${setName('susp', family)} ${address},${transport}:${port}`
+  if (port === 0) return [`${setName('susa', family)} ${showPrefix(sourcePrefixOf(address))}`]
+  const source = `${address},${transport}:${port}`
+  const registers = `${setName('susp', family)} ${source}`
+  return scope === 'sip' ? [registers, `${setName('psip', family)} ${source}`] : [registers]
 }
 
 export function keyOfMember(member: Member): ElementKey {
@@ -122,7 +129,9 @@ export function listElements(state: DesiredState): Map<ElementKey, Until> {
   if (state.isLogRead === true) standing(LOG_KEYS)
   if (state.strictUntil !== null) for (const key of STRICT_KEYS) want(key, state.strictUntil)
   for (const block of blocks) want(keyOfBlock(block), untilOf(block))
-  for (const suspension of itemsOf(state.suspensions)) want(keyOfSuspension(suspension), untilOf(suspension))
+  for (const suspension of itemsOf(state.suspensions)) {
+    for (const key of keysOfSuspension(suspension)) want(key, untilOf(suspension))
+  }
   for (const part of state.members) for (const member of part) want(keyOfMember(member), untilOf(member))
   return elements
 }

@@ -18,6 +18,7 @@ const SETS: Readonly<Record<SetPurpose, { readonly means: string; readonly raise
   sip: { means: 'new blocks of verdicts are not made', raise: 'kernel.elements' },
   reg: { means: 'new blocks of REGISTERs are not made', raise: 'kernel.elements' },
   susp: { means: 'new suspensions of an address and port are not made', raise: 'kernel.elements' },
+  psip: { means: 'suspensions of scope sip hold only the REGISTERs of a port', raise: 'kernel.elements' },
   susa: { means: 'new suspensions of an address are not made', raise: 'kernel.elements' },
   ans: { means: 'who answers a challenge is still served as unknown', raise: 'kernel.elements' },
   ret1: { means: 'newly returning addresses are served as unknown ones', raise: 'kernel.elements' },

@@ -86,6 +86,8 @@ export type SetPurpose =
   | 'reg'
   /** Suspended address and port. */
   | 'susp'
+  /** The same of scope sip: other requests from there are dropped as well. */
+  | 'psip'
   /** Suspended address (IPv6: /64) with all its ports. */
   | 'susa'
   /** Address and port that answered a challenge lately. */
@@ -118,6 +120,7 @@ export const WRITTEN_SETS = [
   'sip',
   'reg',
   'susp',
+  'psip',
   'susa',
   'ans',
   'ret1',
@@ -134,6 +137,7 @@ export const COUNTED_SETS = [
   'sip',
   'reg',
   'susp',
+  'psip',
   'susa',
   'wsip',
 ] as const satisfies readonly SetPurpose[]
@@ -198,6 +202,7 @@ export function defineSets(sizes: TableSizes): readonly SetDefinition[] {
       define('sip', 'hash:net', { max, more: counted }),
       define('reg', 'hash:net', { max, more: counted }),
       define('susp', 'hash:ip,port', { max, more: counted }),
+      define('psip', 'hash:ip,port', { max, more: counted }),
       define('susa', 'hash:net', { max, more: counted }),
       define('ans', 'hash:ip,port', { max, more: ' timeout 0' }),
       define('ret1', 'hash:net', { max, more: ' timeout 0' }),

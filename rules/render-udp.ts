@@ -79,6 +79,7 @@ export function renderUdp(render: ChainRenderer): void {
       : [`${set('asked', 'src')} -g RINGFENCE-PEER`, '-g RINGFENCE-REST']),
   ])
   render.chain('RINGFENCE-SIP', [
+    `${set('psip', 'src,src')} -j DROP`,
     `${set('pvn', 'src,src')} -g RINGFENCE-KNOWN`,
     `${set('sip', 'src')} -j DROP`,
     `${set('asked', 'src')} -g RINGFENCE-PEER`,

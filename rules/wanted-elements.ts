@@ -5,10 +5,10 @@ import {
   type ElementKey,
   keyOfBlock,
   keyOfMember,
-  keyOfSuspension,
   keysOfAllowed,
   keysOfDestination,
   keysOfGateway,
+  keysOfSuspension,
   LOG_KEYS,
   namedByAllowed,
   namedByBlock,
@@ -78,7 +78,7 @@ export class WantedElements {
     this.#exchange(pairUp(this.#destinations, destinations), keysOfDestination, stands, touched)
     this.#exchange(gateways, keysOfGateway, stands, touched)
     this.#exchange(blocks, (block) => [keyOfBlock(block)], untilOf, touched)
-    this.#exchange(suspensions, (suspension) => [keyOfSuspension(suspension)], untilOf, touched)
+    this.#exchange(suspensions, keysOfSuspension, untilOf, touched)
     for (let i = 0; i < Math.max(before.members.length, state.members.length); i++) {
       const [old, next] = [before.members[i] ?? NO_MEMBERS, state.members[i] ?? NO_MEMBERS]
       const members = findDifference(old, next, isSameMember)
@@ -142,7 +142,11 @@ function isSameBlock(a: Block, b: Block): boolean {
 function isSameSuspension(a: Suspension, b: Suspension): boolean {
   return (
     a === b ||
-    (a.address === b.address && a.port === b.port && a.transport === b.transport && a.until === b.until)
+    (a.address === b.address &&
+      a.port === b.port &&
+      a.transport === b.transport &&
+      a.scope === b.scope &&
+      a.until === b.until)
   )
 }
 

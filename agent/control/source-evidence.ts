@@ -45,8 +45,9 @@ export function evidenceOf(
 }
 
 export function exchangeView(exchange: SeenExchange): ExchangeView {
-  const { time, transport, account, outcome, status, grade } = exchange
-  return { time, source: showSource(exchange), transport, account, outcome, status, grade }
+  const { time, transport, method, account, outcome, status, grade } = exchange
+  const other = method === undefined ? {} : { method }
+  return { time, source: showSource(exchange), transport, ...other, account, outcome, status, grade }
 }
 
 export function endpointView(endpoint: EndpointSeen): EndpointView {

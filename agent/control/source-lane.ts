@@ -54,7 +54,8 @@ function laneOfPunished(decision: Decision): Pick<SourceStory, 'lane' | 'laneRea
 
 function sayPunished(decision: Decision): string {
   const { kind, scope, reason } = decision
-  return `${showTarget(decision)} is ${kind === 'block' ? `blocked (${scope})` : 'suspended'}: ${reason}`
+  const reach = kind === 'block' || scope === 'sip' ? ` (${scope})` : ''
+  return `${showTarget(decision)} is ${kind === 'block' ? 'blocked' : 'suspended'}${reach}: ${reason}`
 }
 
 function laneOfMembers(

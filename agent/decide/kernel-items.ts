@@ -34,8 +34,7 @@ export class KernelItems {
     if (target.kind === 'prefix') this.#ask(decision, until)
     else if (until !== null) {
       const { address, port } = target
-      const over = decision.kind === 'block' ? ({ transport: 'tcp' } as const) : {}
-      this.#suspensions.set(portKey(decision), { address, port, ...over, until })
+      this.#suspensions.set(portKey(decision), { address, port, ...reachOf(decision), until })
     }
   }
 
@@ -73,7 +72,13 @@ function latest(
   return a === null || b === null ? null : Math.max(a, b)
 }
 
-/** A block of a port is of a TCP connection, and stands beside a suspension of the same port over UDP. */
-function portKey({ kind, target }: StandingTarget): string {
-  return target.kind === 'source' ? `${kind} ${target.address} ${target.port}` : ''
+/** A block of a port is of a TCP connection; a suspension is of its packets over UDP, REGISTERs alone or all requests. */
+function reachOf({ kind, scope }: StandingTarget): Pick<Suspension, 'transport' | 'scope'> {
+  if (kind === 'block') return { transport: 'tcp' }
+  return scope === 'sip' ? { scope } : {}
+}
+
+/** All of these stand beside each other. */
+function portKey({ kind, scope, target }: StandingTarget): string {
+  return target.kind === 'source' ? `${kind} ${scope} ${target.address} ${target.port}` : ''
 }

@@ -227,6 +227,10 @@ export class Detector {
 
   #exchange(ended: ExchangeEnded): void {
     const record = this.sources.seen(ended.source.address, ended.time)
+    if (ended.method !== undefined) {
+      this.#guesses.failedElsewhere(ended, record)
+      return
+    }
     remember(record, { account: ended.account, userAgent: ended.userAgent })
     this.#say(this.#takeovers.spoke(ended.source, ended.time, ended.account))
     // A softswitch that is overloaded gave nobody a chance to register.

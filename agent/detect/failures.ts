@@ -127,8 +127,19 @@ export class FailureLadder {
     const facts = { about, grade, port, address }
     const verdicts = this.#judge(ended, outcome, facts)
     if (verdicts.length === 0) return verdicts
+    const counted = { failures: port.accounts.events(time), accounts: port.accounts.names(time) }
+    if (ended.method !== undefined && this.#isOwnersFault(ended, counted)) return []
     port.accounts.clear()
-    return verdicts.map((verdict) => this.#sparing(verdict, ended, facts))
+    return verdicts.map((verdict) => reaching(this.#sparing(verdict, ended, facts), ended))
+  }
+
+  /** A registered port that fails on another account or two now and then is a PBX with a wrong password for a trunk. */
+  #isOwnersFault(
+    { source, time }: ExchangeEnded,
+    { failures, accounts }: Pick<FailureCounts, 'failures' | 'accounts'>,
+  ): boolean {
+    const isFew = accounts < FEWEST_ACCOUNTS && failures < this.#policy.block.failures
+    return isFew && this.#provenPorts.isProven(source, time)
   }
 
   pardon(prefix: Prefix): void {
@@ -354,6 +365,13 @@ export class FailureLadder {
     }
     return verdict
   }
+}
+
+/** Who guesses by INVITE is not stopped by the loss of his REGISTERs. */
+function reaching(verdict: Verdict, { method }: ExchangeEnded): Verdict {
+  if (method === undefined) return verdict
+  const reason = `${verdict.reason.replace('failed registrations', 'refused passwords')}, the last one in ${method}`
+  return { ...verdict, scope: verdict.action === 'suspend' ? 'sip' : verdict.scope, reason }
 }
 
 /** What a failure is judged by. */

@@ -92,6 +92,23 @@ export class GuessWatch {
   }
 
   /**
+   * A password was refused in another request than a REGISTER, over the return path. What follows is of scope sip, and so
+   * milder measures come first: what fails for an account that is registered at that very port is its owner's settings.
+   */
+  failedElsewhere(ended: ExchangeEnded, record: SourceRecord): void {
+    const { time, source, account } = ended
+    const about = this.#about(record, time)
+    if (this.#ladder.provenPorts.isProvenFor(source, account, time)) return
+    const { counts, verdict } = this.#wave.refused(ended, { isAtHome: false, isPath: true })
+    if (verdict) this.#onVerdict(verdict)
+    if (!counts) return
+    for (const said of this.#ladder.failed(ended, about)) this.#say(said)
+    this.#say(this.#accounts.failed(ended, 'path'))
+    const isGuessed = this.#accounts.isGuessed(account, time)
+    this.#say(this.#slow.failed(ended, 'path', { ...about, isGuessed }))
+  }
+
+  /**
    * A 200. `guess`: it follows guesses of a source that never registered, and proves nothing but that one of them was
    * right. `until`: when the registration ends; undefined where bindings were removed.
    */

@@ -6,6 +6,7 @@ import { BareRegisters } from './bare-registers.ts'
 import { areOfOne, type Credentials, judgedBy, keptOf } from './judged-credentials.ts'
 import { IssuedNonces, type NonceUser } from './nonces.ts'
 import type { ExchangeEnded, ExchangeOutcome, Grade, Observation, Transport } from './observation.ts'
+import { OtherLogins } from './other-logins.ts'
 import { ownCopy, ownKey } from './own-copy.ts'
 import {
   readAccount,
@@ -75,6 +76,7 @@ export interface SeenMessage {
 export class Exchanges {
   readonly nonces = new IssuedNonces()
   readonly #sent = new SentNonces()
+  readonly #logins = new OtherLogins(this.nonces)
   readonly sight: Sight
   readonly #transactions: BoundedMap<string, Transaction>
   readonly #bare = new BareRegisters()
@@ -117,11 +119,13 @@ export class Exchanges {
     return ended ? [{ kind: 'sip', time, source }, ended] : [{ kind: 'sip', time, source }]
   }
 
-  #seeRequest({ time, transport, destination }: SeenMessage, request: SipRequest): void {
+  #seeRequest(seen: SeenMessage, request: SipRequest): void {
+    const { time, transport, destination } = seen
     // A tag in To was given by whoever answered before (RFC 3261 section 12.2.1.1).
     const inDialog =
       this.sight.needsProof(destination.port, transport) && (request.first('to') ?? '').includes(';tag=')
     this.sight.request(destination.port, transport, time, inDialog ? 'dialog' : 'none')
+    this.#logins.asked(seen, request)
   }
 
   /**
@@ -294,7 +298,10 @@ export class Exchanges {
       })
       if (isOfRegister) this.#sent.sent(nonce, client)
     }
-    if (response.status < 200) return undefined
+    const login = isOfRegister
+      ? undefined
+      : this.#logins.answered(seen, response, { transaction, challenges })
+    if (login || response.status < 200) return login
     const key = keyOf(seen.transport, client.address, transaction)
     // Softswitches take a REGISTER for one whatever its CSeq says. Of those only a refusal is believed: another request
     // with the same fields may be what was answered otherwise.

@@ -50,6 +50,8 @@ export type ExchangeOutcome =
 /** A REGISTER with the final answer that the softswitch gave it. */
 export interface ExchangeEnded {
   readonly kind: 'exchange'
+  /** Of a request other than REGISTER, of which only failures are told. Absent: a REGISTER. */
+  readonly method?: string
   readonly time: EpochMilliseconds
   readonly source: Source
   /** The softswitch's port that answered. */

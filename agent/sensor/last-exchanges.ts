@@ -16,6 +16,8 @@ export interface SeenExchange {
   readonly address: Address
   readonly port: number
   readonly transport: Transport
+  /** Absent: a REGISTER. */
+  readonly method?: string
   readonly account: string
   readonly outcome: ExchangeOutcome
   readonly status: number
@@ -81,13 +83,15 @@ function put(ring: Ring, exchange: SeenExchange): void {
   ring.next = (ring.next + 1) % MOST_OF_A_SOURCE
 }
 
-function shown({ time, source, transport, account, outcome, status, grade }: ExchangeEnded): SeenExchange {
+function shown(ended: ExchangeEnded): SeenExchange {
+  const { time, source, transport, method, account, outcome, status, grade } = ended
   const { address, port } = source
   return {
     time,
     address,
     port,
     transport,
+    ...(method === undefined ? {} : { method }),
     account: ownCopy(account, LONGEST_ACCOUNT),
     outcome,
     status,

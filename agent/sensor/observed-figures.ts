@@ -32,8 +32,8 @@ export class ObservedFigures {
   observe(observation: Observation): void {
     if (observation.kind === 'register') {
       if (observation.answersUnseen) this.#unseenRegisters++
-    } else if (observation.kind === 'exchange' && this.#hadSuccess(observation.source.address)) {
-      this.#answers.add(observation)
+    } else if (observation.kind === 'exchange' && observation.method === undefined) {
+      if (this.#hadSuccess(observation.source.address)) this.#answers.add(observation)
     }
   }
 

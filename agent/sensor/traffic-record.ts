@@ -83,8 +83,10 @@ export class TrafficRecord {
   }
 
   #exchange(ended: ExchangeEnded): void {
-    this.#exchanges.add(ended)
     this.last.add(ended)
+    // The record is of registrations, and so is what another policy is tried on.
+    if (ended.method !== undefined) return
+    this.#exchanges.add(ended)
     switch (ended.outcome) {
       case 'challenge': {
         this.#counts.challenges++

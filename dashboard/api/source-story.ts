@@ -77,6 +77,8 @@ export interface ExchangeView {
   /** `198.51.100.7:5060` */
   readonly source: string
   readonly transport: 'udp' | 'tcp'
+  /** What was refused, where it was no REGISTER. */
+  readonly method?: string
   readonly account: string
   /** `success`, `failure`, `challenge`, `stale`, `refused` … */
   readonly outcome: string

@@ -73,6 +73,7 @@ const LANES_OF_LISTS: { readonly [P in SetPurpose]?: TraceLane } = {
   sip: 'blocked',
   reg: 'blocked',
   susp: 'suspended',
+  psip: 'suspended',
   susa: 'suspended',
 }
 

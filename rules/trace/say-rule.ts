@@ -59,6 +59,7 @@ export function sayElement(element: FoundElement, telling: Telling): string {
     sip: () => `${address} is blocked with scope sip${through}${ends}, and this port is not proven`,
     reg: () => `${address} is blocked with scope register${through}${ends}`,
     susp: () => `${source} is suspended${ends}`,
+    psip: () => `${source} is suspended with scope sip${ends}`,
     susa: () => `${address} is suspended with all ports that are not proven${through}${ends}`,
     ans: () => `${source} answered a challenge lately`,
     ret1: () => `${address} has registered few accounts lately${through}`,

@@ -1,4 +1,4 @@
-// Phones that register with a right or a wrong password: a list of them as JSON in the first argument, all at once. Says
+// Phones that register, or ask by the `method` that they name, with a right or a wrong password: a list of them as JSON in the first argument, all at once. Says
 // one line of JSON: for each phone the statuses it heard, 0 for silence. Over TCP all tries go over one connection.
 import { createHash } from 'node:crypto'
 import { createSocket } from 'node:dgram'
@@ -56,15 +56,15 @@ async function lineOf({ address, port, transport, patience = 700 }) {
 }
 
 async function run(phone) {
-  const { address, user, password, tries, every = 0, transport = 'udp', after = 0, lasts = 3_600_000 } = phone
+  const { address, user, password, tries, every = 0, transport = 'udp', method = 'REGISTER', after = 0, lasts = 3_600_000 } = phone
   await pause(after)
   const line = await lineOf(phone)
   const statuses = []
   const id = `${user}-${Math.random().toString(36).slice(2)}`
   let cseq = 0
   const request = (more) =>
-    `REGISTER sip:${server} SIP/2.0\r\nVia: SIP/2.0/${transport.toUpperCase()} ${address}:${line.localPort};branch=z9hG4bK${id}${++cseq}\r\n` +
-    `From: <sip:${user}@${server}>;tag=1\r\nTo: <sip:${user}@${server}>\r\nCall-ID: ${id}\r\nCSeq: ${cseq} REGISTER\r\n` +
+    `${method} sip:${server} SIP/2.0\r\nVia: SIP/2.0/${transport.toUpperCase()} ${address}:${line.localPort};branch=z9hG4bK${id}${++cseq}\r\n` +
+    `From: <sip:${user}@${server}>;tag=1\r\nTo: <sip:${user}@${server}>\r\nCall-ID: ${id}\r\nCSeq: ${cseq} ${method}\r\n` +
     `Contact: <sip:${user}@${address}:${line.localPort}>\r\nExpires: 300\r\n${more}Content-Length: 0\r\n\r\n`
   const statusOf = (answer) => Number(/^SIP\/2.0 (\d+)/.exec(answer ?? '')?.[1] ?? 0)
   const end = Date.now() + lasts
@@ -78,8 +78,8 @@ async function run(phone) {
     }
     const realm = /realm="([^"]+)"/.exec(first)?.[1]
     const secret = md5(`${user}:${realm}:${password}`)
-    const response = md5(`${secret}:${nonce}:00000001:c:auth:${md5(`REGISTER:sip:${server}`)}`)
-    const credentials = `Authorization: Digest username="${user}",realm="${realm}",nonce="${nonce}",uri="sip:${server}",response="${response}",cnonce="c",nc=00000001,qop=auth,algorithm=MD5\r\n`
+    const response = md5(`${secret}:${nonce}:00000001:c:auth:${md5(`${method}:sip:${server}`)}`)
+    const credentials = `${statusOf(first) === 407 ? 'Proxy-' : ''}Authorization: Digest username="${user}",realm="${realm}",nonce="${nonce}",uri="sip:${server}",response="${response}",cnonce="c",nc=00000001,qop=auth,algorithm=MD5\r\n`
     const status = statusOf(await line.ask(request(credentials)))
     statuses.push(status)
     if (status === 200 && !phone.goesOn) break

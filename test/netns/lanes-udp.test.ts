@@ -230,6 +230,20 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
+    says: 'suspended port of scope sip, though proven',
+    of: (s) => ({
+      suspensions: [{ ...suspension(s, P, LATER), scope: 'sip' }],
+      ...member(proven(s, P, LATER)),
+    }),
+    sends: [
+      [REGISTER, P, 5, 0],
+      [INVITE, P, 5, 0],
+      [BYE, P, 5, 0],
+      [INVITE, OTHER, 3, 3],
+      [REGISTER, OTHER, 30, 5],
+    ],
+  },
+  {
     says: 'suspended address',
     of: (s) => ({
       suspensions: [suspension(s, 0, LATER)],

@@ -27,7 +27,7 @@ describe.runIf(able)('the stage of a siege', () => {
     await stage.build()
     const [softswitch, flood] = await Promise.all([
       startSoftswitch(stage, 'unique', PIKE),
-      compileFlood(stage),
+      compileFlood(stage.path('flood')),
     ])
     const pike = new Pike(stage.softswitchLog)
     const recipe = new HashlimitRecipe(stage)

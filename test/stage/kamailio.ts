@@ -14,16 +14,25 @@ modparam("nathelper", "sipping_bflag", 6)
 modparam("nathelper", "sipping_from", "sip:health@softswitch.example")
 `
 
+const CALLERS = `
+  if (is_method("INVITE|MESSAGE")) {
+    $var(password) = "pw" + $aU;
+    if (!pv_auth_check("$fd", "$var(password)", "0", "0")) { auth_challenge("$fd", "1"); exit; }
+    sl_send_reply("486", "Busy Here");
+    exit;
+  }
+  `
+
 /**
  * Debian's Kamailio as the softswitch: digest accounts of which user N has the password `pwN`, bindings in memory.
  * With `sharedNonces` it gives all sources the same nonce within a second, which is its default. With `asks` it asks
  * whoever is registered over UDP by OPTIONS, once a second. Users that `knows`, a regular expression, does not match
- * it answers 404; without it, nobody.
+ * it answers 404; without it, nobody. `asksCallers`: it challenges INVITEs and MESSAGEs as well, and every callee is busy.
  */
 export async function startKamailio(
   stage: Stage,
   host: StageHost,
-  options: { sharedNonces: boolean; port?: number; asks?: boolean; knows?: string },
+  options: { sharedNonces: boolean; port?: number; asks?: boolean; asksCallers?: boolean; knows?: string },
 ): Promise<Running> {
   const port = options.port ?? 5060
   const file = stage.path('kamailio.cfg')
@@ -49,7 +58,7 @@ ${options.sharedNonces ? '' : 'modparam("auth", "nonce_count", 1)'}
 modparam("auth", "qop", "auth")
 ${options.asks ? ASKS : ''}
 request_route {
-  if (!is_method("REGISTER")) { sl_send_reply("200", "OK"); exit; }
+  ${options.asksCallers ? CALLERS : ''}if (!is_method("REGISTER")) { sl_send_reply("200", "OK"); exit; }
   ${options.knows === undefined ? '' : `if (!($tU =~ "${options.knows}")) { sl_send_reply("404", "Not Found"); exit; }`}
   $var(password) = "pw" + $aU;
   if (!pv_auth_check("$td", "$var(password)", "0", "0")) { auth_challenge("$td", "1"); exit; }

@@ -130,16 +130,17 @@ function endpoint({ source, state, asked, answered, roundTripMilliseconds: took 
 function lastExchanges(exchanges: readonly ExchangeView[]): string {
   const told = new Map<string, { exchange: ExchangeView; times: number }>()
   for (const exchange of exchanges) {
-    const { source, account, outcome, status, grade } = exchange
-    const key = JSON.stringify([source, account, outcome, status, grade])
+    const { source, method, account, outcome, status, grade } = exchange
+    const key = JSON.stringify([source, method, account, outcome, status, grade])
     const known = told.get(key)
     if (known) known.times++
     else told.set(key, { exchange, times: 1 })
   }
   const lines = [...told.values()].slice(0, MOST_EXCHANGES).map(({ exchange, times }) => {
-    const { time, source, transport, account, outcome, status, grade } = exchange
+    const { time, source, transport, method, account, outcome, status, grade } = exchange
+    const by = method === undefined ? '' : ` by ${plain(method)}`
     const often = times === 1 ? '' : `, ${times} times`
-    return `  ${showTime(time)}  ${plain(source)} ${transport} ${plain(account)}: ${outcome} (${status}, grade ${grade})${often}\n`
+    return `  ${showTime(time)}  ${plain(source)} ${transport} ${plain(account)}: ${outcome}${by} (${status}, grade ${grade})${often}\n`
   })
   const all = count(exchanges.length, 'exchange')
   return section(`Of its last ${all} the newest of each kind`, lines)
