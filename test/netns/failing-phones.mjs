@@ -56,7 +56,17 @@ async function lineOf({ address, port, transport, patience = 700 }) {
 }
 
 async function run(phone) {
-  const { address, user, password, tries, every = 0, transport = 'udp', method = 'REGISTER', after = 0, lasts = 3_600_000 } = phone
+  const {
+    address,
+    user,
+    password,
+    tries,
+    every = 0,
+    transport = 'udp',
+    method = 'REGISTER',
+    after = 0,
+    lasts = 3_600_000,
+  } = phone
   await pause(after)
   const line = await lineOf(phone)
   const statuses = []

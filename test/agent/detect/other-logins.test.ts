@@ -18,7 +18,9 @@ describe('who guesses passwords by INVITE', () => {
     const hands = stage()
     for (let i = 0; i < 6; i++) hands.exchange(GUESSER, START + i * 1_000, REFUSED)
     expect(scopes(hands)).toEqual(['suspend sip 203.0.113.7:5071'])
-    expect(hands.verdicts[0]!.reason).toBe('6 refused passwords in a row for 1001@example.com, the last one in INVITE')
+    expect(hands.verdicts[0]!.reason).toBe(
+      '6 refused passwords in a row for 1001@example.com, the last one in INVITE',
+    )
   })
 
   it('loses his address when he hops from port to port', () => {
