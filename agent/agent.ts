@@ -18,6 +18,7 @@ import type { AttackState } from './decide/attack.ts'
 import { Decisions } from './decide/decisions.ts'
 import { type HeldLanes, NOTHING_HELD } from './decide/held-lanes.ts'
 import { KernelFeed, mostDecisions } from './decide/kernel-feed.ts'
+import { OPERATOR } from './decide/kernel-items.ts'
 import { sparedLists } from './decide/spared.ts'
 import type { WeatherName, WeatherState } from './decide/weather.ts'
 import { WeatherWatch } from './decide/weather-watch.ts'
@@ -34,6 +35,7 @@ import { SensorBriefing } from './sensor-briefing.ts'
 import { sensorTask } from './sensor-task.ts'
 import { VerdictIntake } from './verdict-intake.ts'
 import { watchedSecond } from './weather-second.ts'
+import { WorthALook } from './worth-a-look.ts'
 
 const HOST_INTERVAL: Milliseconds = 1_000
 const TIDY_INTERVAL: Milliseconds = 60_000
@@ -68,6 +70,7 @@ export class Agent {
   readonly #feed: KernelFeed
   readonly #weather: WeatherWatch
   readonly #hostFacts: HostFacts = { ...readHostFacts() }
+  readonly #looks = new WorthALook()
   readonly #intake: VerdictIntake
   readonly #sensor: SensorProcess
   readonly #sensorWatch: SensorWatch
@@ -130,6 +133,8 @@ export class Agent {
       clock,
       lanes: () => this.#feed.lanes(),
       strict: () => this.#feed.strict(),
+      isBlocked: (address) =>
+        this.#config.mode !== 'observe' && this.#decisions.about(address).some(({ by }) => by === OPERATOR),
       onState: (weather) => this.#weatherChanged(weather),
       onAnomaly: (_, what, sentence) =>
         log.warn({ sentence }, what === 'began' ? 'unusual traffic' : 'no longer unusual'),
@@ -151,6 +156,7 @@ export class Agent {
     this.#intake = new VerdictIntake({
       decisions: this.#decisions,
       journal,
+      looks: this.#looks,
       clock,
       log,
       gate: this.#logGate,
@@ -166,6 +172,7 @@ export class Agent {
       clock,
       decisions: this.#decisions,
       registered: () => this.#feed.registered(),
+      registrations: (options) => this.#history.registrations(options),
       policy: () => this.#weather.policy,
       nonces: () => this.#softswitch.nonces,
       keep,
@@ -196,7 +203,11 @@ export class Agent {
       sensor: this.#sensorWatch.view,
       softswitch: this.#softswitch,
       learntBindings: () => this.#sensor.bindings(),
-      arrivals: (perSecond) => this.#sensor.arrivals(perSecond),
+      arrivals: (perSecond) => {
+        this.#sensor.arrivals(perSecond)
+        this.#picture.arrived(perSecond, clock())
+        this.#weather.arrived(perSecond)
+      },
       explainSource: (address) => this.#sensor.explain(address),
       pardonSource: (address) => this.#sensor.pardon(address),
       registrar: this.#registrar,
@@ -206,7 +217,8 @@ export class Agent {
       strict: () => this.#feed.strict(),
       setStrict: (order) => this.#feed.setStrict(order),
       lanes: () => this.#feed.lanes(),
-      weather: () => viewWeather(this.#weather.facts(), this.#config.limits),
+      looks: () => this.#looks.latest(clock()),
+      weather: () => viewWeather(this.#weather.facts(), this.#config.limits, clock()),
       desired: () => this.#feed.desired(),
       desiredUnder: (other) => this.#feed.desiredUnder(other),
       removeRules: () => this.#enforcement.remove(),

@@ -54,6 +54,11 @@ export class RegistrarChild implements RegistrarDoor {
         if (this.#status.state === 'failed') return
         this.#is({ state: 'starting', detail: 'the registrar is starting' })
       },
+      // It counts for us every second.
+      onSilent: (detail) => {
+        this.#is({ state: 'failed', detail })
+        options.log.error(detail)
+      },
       onEnded: (detail) => {
         this.#questions.giveUp()
         // What it said itself tells more than how it ended.

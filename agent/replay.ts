@@ -145,10 +145,9 @@ async function replayFile(
       if (reader.outcome) break
     }
   } catch (error) {
-    return {
-      sentence: `${file}: cannot be read (${(error as NodeJS.ErrnoException).code ?? error}).`,
-      fatal: true,
-    }
+    // What the lines are written to may be gone: that is no fault of the file.
+    if (!isReadFault(error)) throw error
+    return { sentence: `${file}: cannot be read (${error.code}).`, fatal: true }
   }
   const { outcome, frames } = reader.end()
   switch (outcome.kind) {
@@ -164,6 +163,12 @@ async function replayFile(
     case 'not-a-capture':
       return { sentence: `${file}: ${outcome.detail}`, fatal: true }
   }
+}
+
+/** `ENOENT` of open, `EISDIR` of read. */
+function isReadFault(error: unknown): error is NodeJS.ErrnoException {
+  const { syscall } = error as NodeJS.ErrnoException
+  return syscall === 'open' || syscall === 'read'
 }
 
 function verdictLine(verdict: Verdict): string {

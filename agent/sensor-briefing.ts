@@ -1,4 +1,4 @@
-import type { Prefix } from '../registrar/net/address.ts'
+import { type Prefix, showSource } from '../registrar/net/address.ts'
 import type { Clock } from '../registrar/net/time.ts'
 import type { Config } from './config/config.ts'
 import type { HostFacts } from './config/kernel-sizes.ts'
@@ -6,16 +6,24 @@ import type { Decisions } from './decide/decisions.ts'
 import type { RegisteredSource } from './decide/kernel-feed.ts'
 import { sparedLists } from './decide/spared.ts'
 import { RETURNING_FOR } from './detect/flood.ts'
+import { EXPIRY_GRACE } from './detect/lane-witness.ts'
 import type { DetectionPolicy } from './detect/verdict.ts'
 import type { Journal } from './journal/journal.ts'
 import type { NonceSharing } from './observe/nonce-sharing.ts'
-import type { KnownSuccess, LaneSettings, SensorSettings } from './sensor/messages.ts'
+import type { RecordedExchange } from './observe/recorded.ts'
+import type { KnownSuccess, LaneSettings, RegisteredBefore, SensorSettings } from './sensor/messages.ts'
 import { sensorTask } from './sensor-task.ts'
+
+/** As many as the sensor keeps; and registrations that are told it at its start, some megabytes. */
+const MOST_PORTS = 65_536
+const MOST_REGISTRATIONS = 20_000
 
 export interface SensorBriefingOptions {
   readonly config: () => Config
   readonly host: HostFacts
-  readonly journal: Pick<Journal, 'knownSources' | 'returningEntries'>
+  readonly journal: Pick<Journal, 'knownSources' | 'returningEntries' | 'provenEntries'>
+  /** What was recorded of registrations that last, at most so many of them. */
+  readonly registrations: (options: { readonly limit: number }) => readonly RecordedExchange[]
   readonly clock: Clock
   readonly decisions: Pick<Decisions, 'allowedPrefixes'>
   /** The sources that registered within the last days, as the lanes know them. */
@@ -46,6 +54,7 @@ export class SensorBriefing {
       policy: policy(),
       known: this.#knownSources(),
       lanes: this.#lanes(),
+      registered: this.#registeredBefore(),
       nonces: nonces(),
     }
   }
@@ -78,6 +87,36 @@ export class SensorBriefing {
       })
     }
     return [...known.values()]
+  }
+
+  /**
+   * Only who is in the proven lane, for over UDP nobody is registered who is not: so a guesser whose guess came true is
+   * not taken for a customer by the next sensor either. Over TCP there is no lane, and the record is all that is known.
+   */
+  #registeredBefore(): RegisteredBefore {
+    const { clock, journal, keep, registrations } = this.#o
+    const now = clock()
+    const ports = new Map<string, RegisteredBefore['ports'][number]>()
+    const accounts = new Set<string>()
+    let recorded: readonly RecordedExchange[] = []
+    keep(() => {
+      // Those that end last, where there are more than the sensor keeps.
+      for (const { account, address, port, until } of journal.provenEntries(now).slice(-MOST_PORTS)) {
+        const source = { address, port }
+        ports.set(showSource(source), { source, until: until - EXPIRY_GRACE })
+        accounts.add(`${showSource(source)} ${account}`)
+      }
+      recorded = registrations({ limit: MOST_REGISTRATIONS })
+    })
+    return {
+      ports: [...ports.values()],
+      registrations: recorded.filter(
+        ({ source, account, transport, grantedExpires, withCredentials, grade }) =>
+          withCredentials &&
+          (grantedExpires === 0 ||
+            (transport === 'udp' ? accounts.has(`${showSource(source)} ${account}`) : grade === 'account')),
+      ),
+    }
   }
 
   #lanes(): LaneSettings {

@@ -6,6 +6,7 @@ import type { Decisions } from './decide/decisions.ts'
 import type { Verdict } from './detect/verdict.ts'
 import { LogGate } from './host/log.ts'
 import type { Journal } from './journal/journal.ts'
+import { isWorthALook, type WorthALook } from './worth-a-look.ts'
 
 /** What an attacker can make us write into the journal, a second. */
 const MOST_VERDICTS_KEPT = 200
@@ -13,6 +14,8 @@ const MOST_VERDICTS_KEPT = 200
 export interface VerdictIntakeOptions {
   readonly decisions: Pick<Decisions, 'decide'>
   readonly journal: Pick<Journal, 'recordVerdict'>
+  /** Alerts, and guessers that are only limited. */
+  readonly looks: WorthALook
   readonly clock: Clock
   readonly log: Pick<Logger, 'info' | 'warn'>
   /** What an attacker can make us write into the log. */
@@ -37,7 +40,7 @@ export class VerdictIntake {
   take(verdict: Verdict): void {
     const decided = this.#o.decisions.decide(verdict)
     if (this.#kept.ask().write) this.#remember(verdict)
-    if (verdict.action === 'alert') this.#sayAlert(verdict)
+    if (isWorthALook(verdict)) this.#sayLook(verdict)
     if (decided.kind !== 'made') return
     const { kind, scope, reason, until } = decided.decision
     if (kind === 'block') this.#o.onBlock(verdict.time)
@@ -65,9 +68,15 @@ export class VerdictIntake {
   }
 
   /** Nothing is done to anybody, but somebody should look. */
-  #sayAlert({ name, address, port, grade, reason, evidence }: Verdict): void {
+  #sayLook(verdict: Verdict): void {
+    const { action, name, address, port, grade, reason, evidence } = verdict
+    const { looks } = this.#o
+    looks.take(verdict)
+    if (!looks.isNews(verdict)) return
     this.#say((log, keptBack) => {
-      log.warn({ alert: name, address, port, grade, reason, evidence, ...keptBack }, 'look at this')
+      const what = action === 'alert' ? { alert: name } : { limit: name }
+      log.warn({ ...what, address, port, grade, reason, evidence, ...keptBack }, 'look at this')
+      looks.told(verdict)
     })
   }
 

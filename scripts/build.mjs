@@ -1,6 +1,6 @@
 // Builds everything into dist/: the daemon and command line (tsc) and the page (vite).
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, rmSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -22,4 +22,6 @@ if (existsSync(`${root}dashboard/web/vite.config.ts`)) {
     'warn',
   ])
 }
+// Compiled where it is used: a siege, or `ringfence simulate` on an installed host.
+copyFileSync(`${root}scripts/siege/flood.c`, `${root}dist/scripts/siege/flood.c`)
 chmodSync(`${root}dist/agent/cli/main.js`, 0o755)

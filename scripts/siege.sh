@@ -8,17 +8,23 @@ HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 . "$HERE/scripts/setup/debian.sh"
 # shellcheck source=setup/quiet.sh
 . "$HERE/scripts/setup/quiet.sh"
+# shellcheck source=setup/checkout.sh
+. "$HERE/scripts/setup/checkout.sh"
 trap 'on_error "$?" "$LINENO"' ERR
 
 if [[ ${1:-} == --help || ${1:-} == -h ]]; then
   cat <<'TEXT'
 Usage: sudo ./scripts/siege.sh [--attack NAME,...] [--guard NAME,...] [--nonces shared,unique] [--short] [--seconds N]
                                [--share X] [--seed N] [--times N] [--out FOLDER]
+       sudo ./scripts/siege.sh --soak DURATION [--nonces shared|unique] [--share X] [--seed N] [--out FOLDER]
 
 Installs what sieges need (Debian packages, Node packages; no service is started), builds, and besieges a softswitch in
 network namespaces with each attack, beside each guard: none, Ringfence, the well-known hashlimit recipe, Kamailio's pike,
 fail2ban, CrowdSec. Writes FOLDER/sieges.md and sieges.json (/var/tmp/ringfence-sieges). Exit code 0: Ringfence met all targets.
 All of it takes a night; --short --guard ringfence some 25 minutes. All names: npm run siege -- --help
+
+--soak 2h: one softswitch and one Ringfence, attacked again and again with another method while customers register. Writes
+FOLDER/soak.md and soak.json. Exit code 0: nothing leaked (memory, files, processes, kernel tables), nobody honest was blocked.
 TEXT
   exit 0
 fi
@@ -46,28 +52,11 @@ step 'installing the Debian packages that sieges need' \
 offline_crowdsec
 install_quietly kamailio fail2ban crowdsec crowdsec-firewall-bouncer -- "${PACKAGES[@]}"
 
-step "checking Node (at least $NODE_FLOOR)" 'Install nodejs and npm by hand (Debian 13: apt-get install nodejs npm).'
-ensure_node
+build_checkout
 
-# What root makes in somebody's checkout is given to that somebody in the end.
-give_back() {
-  local owner
-  owner=$(stat -c %u:%g "$HERE")
-  if [[ $owner != 0:* ]]; then
-    chown -R --from=0:0 "$owner" "$HERE/node_modules" "$HERE/dist" 2>/dev/null || true
-  fi
-}
-trap give_back EXIT
-
-step 'installing the Node packages (npm ci)' \
-  'Check that the npm registry can be reached (npm ping; proxies: npm config set proxy URL), then repeat.'
-install_node_modules "$HERE"
-
-cd "$HERE"
-step 'building (npm run build)' 'Mend what the compiler names above.'
-npm run --silent build
-
-step 'besieging' 'The lines above say which siege; sieges.md in /var/tmp/ringfence-sieges, or --out, has the figures so far.'
+program=campaign
+[[ " $* " != *' --soak'* ]] || program=soak
+step 'besieging' 'The lines above say which siege; /var/tmp/ringfence-sieges, or --out, has the figures so far.'
 besieged=0
-node dist/scripts/siege/campaign/main.js "$@" || besieged=$?
+node "dist/scripts/siege/$program/main.js" "$@" || besieged=$?
 exit "$besieged"

@@ -8,6 +8,8 @@ HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 . "$HERE/scripts/setup/debian.sh"
 # shellcheck source=setup/quiet.sh
 . "$HERE/scripts/setup/quiet.sh"
+# shellcheck source=setup/checkout.sh
+. "$HERE/scripts/setup/checkout.sh"
 trap 'on_error "$?" "$LINENO"' ERR
 
 if [[ ${1:-} == --help || ${1:-} == -h ]]; then
@@ -37,26 +39,7 @@ step 'installing the Debian packages that the tests need' \
   'Check the network and /etc/apt/sources.list*; if dpkg was interrupted: dpkg --configure -a. Then repeat.'
 install_quietly kamailio firewalld ufw -- "${PACKAGES[@]}"
 
-step "checking Node (at least $NODE_FLOOR)" 'Install nodejs and npm by hand (Debian 13: apt-get install nodejs npm).'
-ensure_node
-
-# What root makes in somebody's checkout is given to that somebody in the end.
-give_back() {
-  local owner
-  owner=$(stat -c %u:%g "$HERE")
-  if [[ $owner != 0:* ]]; then
-    chown -R --from=0:0 "$owner" "$HERE/node_modules" "$HERE/dist" 2>/dev/null || true
-  fi
-}
-trap give_back EXIT
-
-step 'installing the Node packages (npm ci)' \
-  'Check that the npm registry can be reached (npm ping; proxies: npm config set proxy URL), then repeat.'
-install_node_modules "$HERE"
-
-cd "$HERE"
-step 'building (npm run build)' 'Mend what the compiler names above.'
-npm run --silent build
+build_checkout
 
 step 'checking style and types (npm run check)' 'Mend what is named above; npm run format mends the style.'
 status=0

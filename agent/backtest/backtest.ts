@@ -17,6 +17,9 @@ export const WARM_UP: Milliseconds = 24 * HOUR
 /** What is live when the time that counts begins was renewed within these. */
 const WARM_UP_IN_FULL: Milliseconds = 3 * HOUR
 
+/** A record that is shorter than asked for by less than that is told by its span alone. */
+const SHORT: Milliseconds = 120_000
+
 /** What of a configuration decides about verdicts. Plain values: it goes to another process. */
 export interface PolicyUnderTest {
   readonly name: string
@@ -129,9 +132,9 @@ export function sparedBy(lists: SparedLists): (verdict: Verdict) => boolean {
   return (verdict) => spared.fromVerdict(targetOf(verdict), verdict.address) !== undefined
 }
 
-function targetOf({ port, address }: Verdict) {
+function targetOf({ port, address, prefix }: Verdict) {
   return port === null
-    ? ({ kind: 'prefix', prefix: sourcePrefixOf(address) } as const)
+    ? ({ kind: 'prefix', prefix: prefix ?? sourcePrefixOf(address) } as const)
     : ({ kind: 'source', address, port } as const)
 }
 
@@ -144,9 +147,9 @@ function noteReach(
   const missing = reaches - from
   const room = removedForRoom > 0 ? `; ${removedForRoom} older rows had to go for lack of room` : ''
   return [
-    ...(missing > HOUR
+    ...(missing > SHORT
       ? [
-          `the record reaches ${showDuration((to - reaches) / 1_000)} back, ${showDuration(missing / 1_000)} less than asked for${room}`,
+          `the record begins at ${new Date(reaches).toISOString()}: it reaches ${showDuration((to - reaches) / 1_000)} back, ${showDuration(missing / 1_000)} less than asked for${room}`,
         ]
       : []),
     ...(reached < to

@@ -10,7 +10,8 @@ import type {
 import { type Prefix, showPrefix, showSource, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { Verdict } from '../detect/verdict.ts'
-import type { JudgedSource, Measure, PolicyRun, TouchedPhone } from './policy-run.ts'
+import type { Deed, JudgedSource } from './judged-source.ts'
+import type { PolicyRun, TouchedPhone } from './policy-run.ts'
 
 const MOST_SHOWN = 50
 const LONGEST_REASON = 300
@@ -30,7 +31,13 @@ export function comparePolicies(
     readonly notes: readonly string[]
   },
 ): ComparisonView {
-  const changes: Record<ChangeKind, SourceChange[]> = { new: [], gone: [], harder: [], softer: [] }
+  const changes: Record<ChangeKind, SourceChange[]> = {
+    new: [],
+    gone: [],
+    harder: [],
+    softer: [],
+    other: [],
+  }
   let same = 0
   for (const source of new Set([...before.run.judged.keys(), ...after.run.judged.keys()])) {
     const [was, becomes] = [before.run.judged.get(source), after.run.judged.get(source)]
@@ -55,11 +62,14 @@ export function comparePolicies(
       gone: shorten(changes.gone),
       harder: shorten(changes.harder),
       softer: shorten(changes.softer),
+      other: shorten(changes.other),
     },
     same,
     notes: [
       ...about.notes,
-      ...(notKept > 0 ? [`${notKept} verdicts were about more sources than a comparison keeps apart`] : []),
+      ...(notKept > 0
+        ? [`${notKept} verdicts were about more sources or ports than a comparison keeps apart`]
+        : []),
     ],
   }
 }
@@ -83,44 +93,50 @@ function sayWhat(verdict: Verdict): string {
   return `${verdict.action} of ${targetOf(verdict)} (${verdict.name})`
 }
 
-function targetOf({ port, address }: Verdict): string {
-  return port === null ? showPrefix(sourcePrefixOf(address)) : showSource({ address, port })
+function targetOf({ port, address, prefix }: Verdict): string {
+  return port === null ? showPrefix(prefix ?? sourcePrefixOf(address)) : showSource({ address, port })
 }
 
-/** Undefined where both do the same, for as long. */
+/** Undefined where both do the same: as often, for as long, from the same moment on. */
 function kindOf(was: JudgedSource | undefined, becomes: JudgedSource | undefined): ChangeKind | undefined {
-  const [old, next] = [hardestOf(was), hardestOf(becomes)]
-  if (!next) return old ? 'gone' : undefined
-  if (!old) return 'new'
-  if (old.rank !== next.rank) return next.rank > old.rank ? 'harder' : 'softer'
-  // What only informs lasts no time.
-  if (old.rank <= INFORMS || Math.abs(old.lasted - next.lasted) < 1_000) return undefined
-  return next.lasted > old.lasted ? 'harder' : 'softer'
-}
-
-interface Hardest {
-  readonly rank: number
-  /** The first of its rank, and what all of that rank come to. */
-  readonly measure: Measure
-  readonly count: number
-  readonly lasted: number
-}
-
-function hardestOf(judged: JudgedSource | undefined): Hardest | undefined {
-  const all = [...(judged?.measures ?? []), ...(judged?.informing ?? [])]
-  const rank = Math.max(...all.map(({ verdict }) => rankOf(verdict)))
-  const ofRank = all.filter(({ verdict }) => rankOf(verdict) === rank)
-  const [measure] = ofRank
-  if (!measure) return undefined
-  return {
-    rank,
-    measure,
-    count: ofRank.reduce((sum, { count }) => sum + count, 0),
-    lasted: ofRank.reduce((sum, { lasted }) => sum + lasted, 0),
+  if (!was) return 'new'
+  if (!becomes) return 'gone'
+  for (const rank of RANKS) {
+    const [old, next] = [sumOf(was, rank), sumOf(becomes, rank)]
+    // Of one port that is suspended often and one that is suspended for long, the time decides.
+    const difference =
+      beyond(next.lasted - old.lasted, 1_000) ||
+      next.count - old.count ||
+      beyond(old.first - next.first, 1_000)
+    if (difference !== 0) return difference > 0 ? 'harder' : 'softer'
   }
+  return isSame(was, becomes) ? undefined : 'other'
+}
+
+/** A difference, or 0 where it is less than that. Two that never were (infinite) do not differ. */
+function beyond(difference: number, least: number): number {
+  return Math.abs(difference) < least || Number.isNaN(difference) ? 0 : difference
+}
+
+/** What informs may differ, and the rules and ports of what is as hard. */
+function isSame(was: JudgedSource, becomes: JudgedSource): boolean {
+  if (was.deeds.size !== becomes.deeds.size) return false
+  return [...was.deeds].every(([key, old]) => {
+    const next = becomes.deeds.get(key)
+    return (
+      next !== undefined &&
+      old.count === next.count &&
+      old.targets === next.targets &&
+      targetOf(old.verdict) === targetOf(next.verdict) &&
+      beyond(next.lasted - old.lasted, 1_000) === 0 &&
+      beyond(next.first - old.first, 1_000) === 0
+    )
+  })
 }
 
 const INFORMS = 2
+/** Of what keeps packets out, from the hardest. */
+const RANKS = [7, 6, 5, 4, 3] as const
 
 /** From the softest: what informs, one port, the address, everything on the SIP ports. */
 function rankOf({ action, port, scope }: Verdict): number {
@@ -131,6 +147,18 @@ function rankOf({ action, port, scope }: Verdict): number {
   return scope === 'register' ? 6 : 7
 }
 
+/** What all rules of one rank come to. */
+function sumOf({ deeds }: JudgedSource, rank: number): Pick<Deed, 'count' | 'lasted' | 'first'> {
+  const sum = { count: 0, lasted: 0, first: Number.POSITIVE_INFINITY }
+  for (const { verdict, count, lasted, first } of deeds.values()) {
+    if (rankOf(verdict) !== rank) continue
+    sum.count += count
+    sum.lasted += lasted
+    sum.first = Math.min(sum.first, first)
+  }
+  return sum
+}
+
 function changeOf(
   source: Prefix,
   was: JudgedSource | undefined,
@@ -138,32 +166,39 @@ function changeOf(
 ): SourceChange {
   return {
     source: showPrefix(source),
-    before: judgementOf(hardestOf(was)),
-    after: judgementOf(hardestOf(becomes)),
+    before: judgementsOf(was),
+    after: judgementsOf(becomes),
     phonesTouched: becomes?.phonesTouched ?? 0,
   }
 }
 
-function judgementOf(hardest: Hardest | undefined): SourceJudgement | null {
-  if (!hardest) return null
-  const { measure, count, lasted, rank } = hardest
-  const { name, action, scope, grade, reason } = measure.verdict
+/** The hardest first; of one rank what lasts longest, then what was first. */
+function judgementsOf(judged: JudgedSource | undefined): readonly SourceJudgement[] {
+  return [...(judged?.deeds.values() ?? [])]
+    .sort((a, b) => rankOf(b.verdict) - rankOf(a.verdict) || b.lasted - a.lasted || a.first - b.first)
+    .map(judgementOf)
+}
+
+function judgementOf({ verdict, first, count, targets, lasted }: Deed): SourceJudgement {
+  const { name, action, scope, grade, reason } = verdict
   return {
     verdict: name,
     action,
     scope,
-    target: targetOf(measure.verdict),
-    first: measure.from,
+    target: targetOf(verdict),
+    targets,
+    first,
     count,
-    seconds: rank <= INFORMS ? 0 : Math.round(lasted / 1_000),
+    seconds: Math.round(lasted / 1_000),
     grade,
     reason: cut(reason),
   }
 }
 
-/** Those that touch registered phones first, then the hardest. */
+/** Those that touch registered phones first, then what lasts longest. */
 function shorten(changes: readonly SourceChange[]): ChangesOfKind {
-  const weight = ({ before, after }: SourceChange) => (after ?? before)?.seconds ?? 0
+  const weight = ({ before, after }: SourceChange) =>
+    (after.length > 0 ? after : before).reduce((sum, { seconds }) => sum + seconds, 0)
   const sorted = [...changes].sort((a, b) => b.phonesTouched - a.phonesTouched || weight(b) - weight(a))
   return { count: changes.length, first: sorted.slice(0, MOST_SHOWN) }
 }

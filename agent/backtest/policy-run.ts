@@ -4,35 +4,14 @@ import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.t
 import { Detector } from '../detect/detector.ts'
 import type { DetectionPolicy, Verdict } from '../detect/verdict.ts'
 import type { ExchangeEnded, Observation } from '../observe/observation.ts'
+import { JudgedSource } from './judged-source.ts'
 import { type Phone, phoneKey, RegisteredPhones } from './registered-phones.ts'
 
 /** A replay has no flood to fear, so it may remember more than the sensor does. */
 const MOST_SOURCES = 2_000_000
-/** Sources with verdicts, measures of one of them, and phones that are named. */
+/** Sources with verdicts, and phones that are named. */
 const MOST_JUDGED = 100_000
-const MOST_OF_A_SOURCE = 64
 const MOST_PHONES = 100_000
-
-/** A block or suspension that verdicts asked for, from its beginning to its end. */
-export interface Measure {
-  readonly verdict: Verdict
-  readonly from: EpochMilliseconds
-  until: EpochMilliseconds
-  count: number
-  /** How long it stood in all. */
-  lasted: Milliseconds
-}
-
-/** What a policy does to one source. */
-export interface JudgedSource {
-  readonly source: Prefix
-  /** Blocks and suspensions; those that run out and come again are one with a higher count. */
-  readonly measures: Measure[]
-  /** Verdicts that only inform, one of each name. */
-  readonly informing: Measure[]
-  /** Registered phones there that it cuts off. */
-  phonesTouched: number
-}
 
 export interface TouchedPhone {
   readonly phone: Pick<Phone, 'account' | 'source'>
@@ -115,11 +94,13 @@ export class PolicyRun {
       this.counts.notKept++
       return
     }
+    const noted = judged.note(verdict, this.#from)
+    if (noted === 'prolonged') return
     if (informs) {
-      if (note(judged.informing, verdict, time)) this.counts.informing++
+      this.counts.informing++
       return
     }
-    if (!note(judged.measures, verdict, until)) return
+    if (noted === 'begun-apart') this.counts.notKept++
     if (action === 'block') this.counts.blocks++
     else this.counts.suspensions++
     for (const phone of this.phones.liveAt(source, time)) {
@@ -132,14 +113,12 @@ export class PolicyRun {
   /** A phone that registers while something stands against its address. */
   #meetMeasures({ source, account, time, transport }: ExchangeEnded): void {
     const judged = this.judged.get(sourcePrefixOf(source.address))
-    for (const { verdict, from, until } of judged?.measures ?? []) {
+    for (const { verdict, from, until } of judged?.measuresThat(source) ?? []) {
       if (time <= from || time >= until) continue
-      if (verdict.port === null) {
-        // The kernel serves a proven port before it looks at what stands against its address.
-        if (transport === 'udp' && this.phones.isProven(source, time)) this.#spare({ account, source })
-        else this.#touch({ account, source }, verdict, time)
-      } else if (verdict.port === source.port && verdict.address === source.address)
-        this.#touch({ account, source }, verdict, time)
+      // The kernel serves a proven port before it looks at what stands against its address.
+      const isSpared = verdict.port === null && transport === 'udp' && this.phones.isProven(source, time)
+      if (isSpared) this.#spare({ account, source })
+      else this.#touch({ account, source }, verdict, time)
     }
   }
 
@@ -162,35 +141,9 @@ export class PolicyRun {
   #judgedOf(source: Prefix): JudgedSource | undefined {
     let judged = this.judged.get(source)
     if (!judged && this.judged.size < MOST_JUDGED) {
-      judged = { source, measures: [], informing: [], phonesTouched: 0 }
+      judged = new JudgedSource()
       this.judged.set(source, judged)
     }
     return judged
   }
-}
-
-/** Adds a verdict to what stands. Says whether it is a new one: an extension of one that stands is not. */
-function note(measures: Measure[], verdict: Verdict, until: EpochMilliseconds): boolean {
-  const { time } = verdict
-  const known = measures.find(({ verdict: other }) => isAlike(other, verdict))
-  if (!known) {
-    if (measures.length >= MOST_OF_A_SOURCE) return false
-    measures.push({ verdict, from: time, until, count: 1, lasted: until - time })
-    return true
-  }
-  const stands = known.until > time
-  known.lasted += Math.max(0, until - Math.max(known.until, time))
-  known.until = Math.max(known.until, until)
-  known.count++
-  return !stands
-}
-
-function isAlike(a: Verdict, b: Verdict): boolean {
-  return (
-    a.name === b.name &&
-    a.action === b.action &&
-    a.scope === b.scope &&
-    a.port === b.port &&
-    (a.port === null || a.address === b.address)
-  )
 }

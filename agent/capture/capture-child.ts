@@ -38,6 +38,8 @@ const LOOK_EVERY = 200
 const LOOK_AT_STDIN_EVERY = 20
 /** How long a block of packets may wait in the kernel; the price is a wake-up each while there is traffic. */
 const BLOCK_TIMEOUT = 10
+/** The same of a log, whose packets are held here. */
+const LOG_BLOCK_TIMEOUT = 5
 /** Whoever ends it and wants the rest waits no longer for that. */
 const READ_ON_FOR = 150
 
@@ -154,10 +156,13 @@ function addRecord(capturedLength: number): void {
     }
   } else if (!flushPlanned) {
     flushPlanned = true
-    setImmediate(() => {
+    const write = () => {
       flushPlanned = false
       flush()
-    })
+    }
+    // What comes from a ring comes in blocks; a log wakes for each packet, and so would who reads this.
+    if (isLog) setTimeout(write, LOG_BLOCK_TIMEOUT)
+    else setImmediate(write)
   }
 }
 

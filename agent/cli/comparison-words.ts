@@ -47,6 +47,7 @@ const KINDS: readonly (readonly [kind: ChangeKind, title: string])[] = [
   ['harder', 'Harder'],
   ['softer', 'Softer'],
   ['gone', 'Gone'],
+  ['other', 'As hard, but not the same'],
 ]
 
 function falseBlocks({ phones, after }: ComparisonView, colours: { readonly colours: boolean }): string {
@@ -95,23 +96,27 @@ function changesInWords(
 
 function changeInWords({ source, before, after, phonesTouched }: SourceChange): string {
   const phones = phonesTouched === 0 ? '' : `, cuts off ${count(phonesTouched, 'registered phone')}`
-  const [shown, other] = after === null ? [before, null] : [after, before]
-  if (shown === null) return ''
-  const instead = other === null ? '' : `      instead of ${judgementInWords(other)}\n`
-  return `  ${plain(source)}  ${judgementInWords(shown)}${phones}\n      ${showTime(shown.first)}  grade ${shown.grade}: ${plain(shown.reason)}\n${instead}`
+  const [shown, others] = after.length === 0 ? [before, []] : [after, before]
+  const [first, ...rest] = shown
+  if (first === undefined) return ''
+  return [
+    `  ${plain(source)}  ${judgementInWords(first)}${phones}\n`,
+    `      ${showTime(first.first)}  grade ${first.grade}: ${plain(first.reason)}\n`,
+    ...rest.map((judgement) => `      and ${sinceInWords(judgement)}\n`),
+    ...others.map((judgement, i) => `      ${i === 0 ? 'instead of' : 'and'} ${sinceInWords(judgement)}\n`),
+  ].join('')
 }
 
-function judgementInWords({
-  verdict,
-  action,
-  scope,
-  target,
-  count: times,
-  seconds,
-}: SourceJudgement): string {
+function sinceInWords(judgement: SourceJudgement): string {
+  return `${judgementInWords(judgement)}, first ${showTime(judgement.first)}`
+}
+
+function judgementInWords(judgement: SourceJudgement): string {
+  const { verdict, action, scope, target, targets, count: times, seconds } = judgement
+  const of = targets > 1 ? `${number(targets)} ports, ${plain(target)} first` : plain(target)
   const often = times === 1 ? 'once' : `${number(times)} times`
   const long = seconds === 0 ? '' : `, ${showDuration(seconds)} in all`
-  return `${action} of ${plain(target)} (${plain(verdict)}, scope ${scope}) ${often}${long}`
+  return `${action} of ${of} (${plain(verdict)}, scope ${scope}) ${often}${long}`
 }
 
 function more(all: number, shown: number): string {

@@ -36,6 +36,14 @@ export interface CliDeps {
     readonly configFile: string
     readonly socket: string
   }) => Promise<Restored>
+  /** Runs a program that was built beside the commands, on this terminal. Gives its exit code. */
+  readonly runBeside: (request: BesideRequest) => Promise<number>
+}
+
+/** `input` is handed over as JSON, and is on no command line. */
+export interface BesideRequest {
+  readonly program: 'simulate' | 'demo'
+  readonly input: unknown
 }
 
 /** What `ringfence restore` did, in a word and in a sentence. */

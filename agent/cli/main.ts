@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './heap-of-the-daemon.ts'
 import { runCommandLine } from './program.ts'
 import { realDeps } from './real-deps.ts'
 

@@ -5,11 +5,13 @@ import { allowCommand, allowedCommand, disallowCommand } from './commands/allowl
 import { backtestCommand } from './commands/backtest.ts'
 import { blockCommand, blockedCommand, unblockCommand } from './commands/blocks.ts'
 import { configCommand } from './commands/config.ts'
+import { demoCommand } from './commands/demo.ts'
 import { explainCommand } from './commands/explain.ts'
 import { planCommand } from './commands/plan.ts'
 import { enforceCommand, offCommand, onCommand, runCommand } from './commands/power.ts'
 import { replayCommand } from './commands/replay.ts'
 import { restoreCommand } from './commands/restore.ts'
+import { simulateCommand } from './commands/simulate.ts'
 import { statusCommand } from './commands/status.ts'
 import { strictCommand } from './commands/strict.ts'
 import { traceCommand } from './commands/trace.ts'
@@ -66,6 +68,8 @@ export function buildProgram(deps: CliDeps): Command {
     revertCommand,
     accountCommand,
     bindingsCommand,
+    simulateCommand,
+    demoCommand,
     runCommand,
     restoreCommand,
   ]

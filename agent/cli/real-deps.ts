@@ -46,6 +46,10 @@ export function realDeps(): CliDeps {
     },
     removeEverything,
     restoreRules,
+    async runBeside(request) {
+      const { runBeside } = await import('./run-beside.ts')
+      return runBeside(request)
+    },
   }
 }
 

@@ -13,6 +13,8 @@ export interface PartsHealth {
   readonly notInPath: string | null
   readonly sensor: Pick<StatusSnapshot['sensor'], 'state' | 'detail'>
   readonly registrar: Pick<StatusSnapshot['registrar'], 'state' | 'detail'>
+  /** The softswitch answers nobody, though registered phones ask: a sentence; null (or absent) where it answers. */
+  readonly outage?: string | null
   /** Changes that the journal could not take. */
   readonly journalFailures: number
   /** Verdicts that found no place among so many others. */
@@ -33,6 +35,7 @@ export function listFaults(health: PartsHealth): readonly Fault[] {
     rules,
     leftBehind = null,
     notInPath,
+    outage = null,
     sensor,
     registrar,
     journalFailures,
@@ -41,6 +44,8 @@ export function listFaults(health: PartsHealth): readonly Fault[] {
   } = health
   const faults: Fault[] = []
   const add = (key: string, sentence: string) => faults.push({ key, sentence: withStop(sentence) })
+  // No phone can register then, whatever else there is.
+  if (outage !== null) add('outage', outage)
   if (rules.state === 'failing' && rules.lastError) {
     add('failing', `Rules cannot be applied: ${failureSentence(rules.lastError)}`)
   }

@@ -45,7 +45,8 @@ export interface DaemonParts {
   readonly learntBindings: () => Promise<readonly ToldBinding[] | undefined>
   /** UDP packets a second to protected ports, as the rules counted them: for who sees only some of them. */
   readonly arrivals: (perSecond: number) => void
-  readonly explainSource: (address: Address) => Promise<SourceKnowledge | null>
+  /** Null where the sensor knows nothing of it, undefined where it does not answer. */
+  readonly explainSource: (address: Address) => Promise<SourceKnowledge | null | undefined>
   readonly pardonSource: (address: Address) => void
   readonly registrar: RegistrarDoor
   readonly host: () => HostFigures
@@ -57,6 +58,8 @@ export interface DaemonParts {
   readonly setStrict: (order: StrictView['order']) => void
   /** How many sources each lane has. */
   readonly lanes: () => LaneCounts
+  /** Alerts of the last hour, and guessers that are only limited. */
+  readonly looks: () => StatusSnapshot['looks']
   /** Peace, attack or recovery; what is usual, what is not, and what the softswitch can do. */
   readonly weather: () => WeatherView
   /** What the kernel should hold now, and what it should hold under another configuration. */

@@ -12,6 +12,8 @@ const ATTACK_PAUSE: Milliseconds = 5_000
 /** So many REGISTERs a second, of which so few lead to a success, are an attack too, from however many sources. */
 const ATTACK_REGISTERS_A_SECOND = 500
 const ATTACK_SUCCESS_SHARE = 0.05
+/** What the kernel counted longer ago is none of now. */
+const ARRIVALS_LAST: Milliseconds = 5_000
 
 /** What is happening: the rates of the last minutes and the state in one sentence. */
 export class Picture {
@@ -21,6 +23,7 @@ export class Picture {
   #lastUnanswered: EpochMilliseconds = 0
   #droppedBefore: { readonly at: EpochMilliseconds; readonly packets: number } | undefined
   #droppedPerSecond = 0
+  #arrivals: { readonly perSecond: number; readonly at: EpochMilliseconds } | undefined
 
   get history(): readonly RatePoint[] {
     return this.#history
@@ -40,7 +43,7 @@ export class Picture {
       sipMessages: perSecond(summary.sipMessages),
       successes: perSecond(summary.successes),
       failures: perSecond(summary.failures),
-      ...(summary.lowerBounds ? { atLeast: true as const } : {}),
+      ...(summary.lowerBounds ? this.#bounded(summary.time) : {}),
       cpu,
     })
     const { successes } = this.latest
@@ -50,6 +53,16 @@ export class Picture {
       this.#lastUnanswered = summary.time
     }
     if (this.#history.length > HISTORY_POINTS) this.#history.shift()
+  }
+
+  /** Packets a second to SIP ports over UDP, as the kernel counted them. */
+  arrived(perSecond: number, at: EpochMilliseconds): void {
+    this.#arrivals = { perSecond: Math.round(perSecond), at }
+  }
+
+  #bounded(now: EpochMilliseconds): Pick<RatePoint, 'atLeast' | 'arrivals'> {
+    const told = this.#arrivals
+    return { atLeast: true, ...(told && now - told.at < ARRIVALS_LAST ? { arrivals: told.perSecond } : {}) }
   }
 
   blocked(at: EpochMilliseconds): void {
@@ -93,8 +106,10 @@ export class Picture {
       suspensions: number
     },
   ): Pick<LiveSnapshot, 'state' | 'sentence'> {
-    const { registers, atLeast } = this.latest
-    const rate = `${atLeast ? 'at least ' : ''}${count(registers)} ${registers === 1 ? 'REGISTER' : 'REGISTERs'} a second`
+    const { registers, atLeast, arrivals = 0 } = this.latest
+    const seen = `${count(registers)} ${registers === 1 ? 'REGISTER' : 'REGISTERs'}`
+    const all = arrivals > registers ? ` of ${count(arrivals)} packets` : ''
+    const rate = `${atLeast ? 'at least ' : ''}${seen}${all} a second`
     const suspended = parts.suspensions > 0 ? `, ${count(parts.suspensions)} suspended` : ''
     const stands = `${count(parts.blocks)} blocked${suspended}`
     if (parts.off) return { state: 'off', sentence: `Off: the kernel holds no rules of Ringfence. ${rate}.` }

@@ -1,15 +1,16 @@
 import type { AllowView, DecisionView } from '../../dashboard/api/decisions.ts'
 import type { SourceStory } from '../../dashboard/api/source-story.ts'
 import type { LiveSnapshot, StatusSnapshot } from '../../dashboard/api/status.ts'
-import { readAddress } from '../../dashboard/api/target.ts'
+import { readAddressOrPort } from '../../dashboard/api/target.ts'
 import type { TrialView } from '../../dashboard/api/what-if.ts'
-import { type Address, showPrefix } from '../../registrar/net/address.ts'
+import { type Address, parseSource, showPrefix } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { Decision } from '../journal/entries.ts'
 import { FaultWatch } from './fault-watch.ts'
 import { type Fault, listFaults, NOT_IN_PATH } from './faults.ts'
 import { CounterReader } from './kernel-counters.ts'
 import { failureSentence, whyNotInForce } from './notice.ts'
+import { LetGoWatch } from './let-go-watch.ts'
 import { leftBehindOf, type Power } from './orders.ts'
 import type { DaemonParts } from './parts.ts'
 import { PathWatch } from './path-watch.ts'
@@ -31,6 +32,7 @@ export class Questions {
   readonly #counters: CounterReader
   readonly pathWatch: PathWatch
   readonly #faultWatch: FaultWatch
+  readonly #letGo = new LetGoWatch()
   #judgedUdp: { readonly packets: number; readonly at: EpochMilliseconds } | undefined
 
   constructor(options: QuestionsOptions) {
@@ -104,7 +106,7 @@ export class Questions {
       strict: this.#o.strict(),
       sight: this.#o.softswitch.sightViews,
       nonces: this.#o.softswitch.nonceViews,
-      lanes: this.#o.lanes(),
+      lanes: { ...this.#o.lanes(), letGoLast: this.#letGo.last },
       weather: this.#o.weather(),
       gateways: desired.gateways.map(({ name, prefixes, cps }) => ({
         name,
@@ -126,6 +128,7 @@ export class Questions {
           .map(({ source, packets }) => ({ address: showPrefix(source), packets })),
       },
       host: this.#o.host(),
+      looks: this.#o.looks(),
       counts: { ...decisions.counts, allowed: decisions.allowedPrefixes().length },
       registrar: this.#o.registrar.status(),
     }
@@ -153,10 +156,12 @@ export class Questions {
   }
 
   async explain(text: string): Promise<SourceStory> {
-    const address = readAddress(text) as Address
+    const target = readAddressOrPort(text)
+    const source = parseSource(target)
     const read = await this.#counters.refreshed()
-    return tellStory(address, {
+    return tellStory(source?.address ?? (target as Address), {
       ...this.#o,
+      port: source?.port ?? null,
       drops: read?.drops,
       overSipLimit: read?.value.wouldLimit ?? [],
       notice: this.notInForce,
@@ -199,6 +204,7 @@ export class Questions {
   async refreshCounters(): Promise<void> {
     await this.#counters.refreshed()
     const faults = this.#faults(this.#o.clock())
+    this.#letGo.saw(this.#o.lanes(), this.#o.clock())
     this.#faultWatch.saw(faults.filter(({ key }) => key !== NOT_IN_PATH))
   }
 
@@ -231,6 +237,7 @@ export class Questions {
       rules: engine.status(),
       leftBehind: leftBehindOf(this.#o.power()),
       notInPath: this.pathWatch.alarm,
+      outage: this.#o.weather().outage?.sentence ?? null,
       sensor,
       registrar: registrar.status(),
       journalFailures: decisions.journalFailures,

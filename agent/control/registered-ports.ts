@@ -18,10 +18,13 @@ export function registeredPorts(
     desired: { members },
     journal,
     now,
+    port,
   }: {
     readonly desired: Pick<DesiredState, 'members'>
     readonly journal: Pick<Journal, 'provenAt'>
     readonly now: EpochMilliseconds
+    /** The port of the address that is told first. */
+    readonly port?: number | null
   },
 ): NonNullable<SourceStory['registeredPorts']> {
   const source = sourcePrefixOf(address)
@@ -36,7 +39,10 @@ export function registeredPorts(
   // Those of the address itself first: in a /64 there may be others.
   proven.sort(
     (a, b) =>
-      Number(b.address === address) - Number(a.address === address) || b.until - a.until || a.port - b.port,
+      Number(b.address === address) - Number(a.address === address) ||
+      Number(b.port === port) - Number(a.port === port) ||
+      b.until - a.until ||
+      a.port - b.port,
   )
   const shown = proven.slice(0, MOST_PORTS)
   const addresses = [...new Set(shown.map((port) => port.address))]

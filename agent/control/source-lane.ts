@@ -2,6 +2,7 @@ import type { SourceStory } from '../../dashboard/api/source-story.ts'
 import { type Address, prefixContains } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import type { DesiredState, Member } from '../../rules/desired-state.ts'
+import { OPERATOR } from '../decide/kernel-items.ts'
 import type { Decision } from '../journal/entries.ts'
 import type { SourceKnowledge } from '../sensor/messages.ts'
 import { showTarget } from './views.ts'
@@ -12,15 +13,19 @@ const MOST_PORTS = 10
 /** Ports of a registered address that are punished, told one by one. */
 const MOST_PUNISHED = 3
 
-/** The lane of an address as a whole, the one that decides first; its ports may be in others. */
-export function laneOf(facts: {
+/** What a lane is read off. */
+export interface SourceFacts {
   readonly address: Address
   readonly allowed: boolean
   readonly standing: readonly Decision[]
   readonly desired: Pick<DesiredState, 'gateways' | 'members'>
-  readonly knowledge: SourceKnowledge | null
+  /** Undefined where the sensor did not answer. */
+  readonly knowledge: SourceKnowledge | null | undefined
   readonly now: EpochMilliseconds
-}): Pick<SourceStory, 'lane' | 'laneReason'> {
+}
+
+/** The lane of an address as a whole, the one that decides first; its ports may be in others. */
+export function laneOf(facts: SourceFacts): Pick<SourceStory, 'lane' | 'laneReason'> {
   const { address, allowed, standing, desired, knowledge, now } = facts
   if (allowed) return { lane: 'allowed', laneReason: 'It is on the allowlist.' }
   const ofAll = standing.filter(({ target }) => target.kind === 'prefix')
@@ -48,6 +53,29 @@ export function laneOf(facts: {
   return served ?? withoutLane(knowledge, now)
 }
 
+/** The lane of one port: what stands against it comes first, then its registration, then what stands against the address. */
+export function laneOfPort(port: number, facts: SourceFacts): Pick<SourceStory, 'lane' | 'laneReason'> {
+  const { address, standing, desired, now } = facts
+  const members = membersOf(desired, address, now).filter(
+    (member) => !('port' in member) || (member.port === port && member.address === address),
+  )
+  const ofPort = standing.filter(({ target }) => target.kind === 'source' && target.port === port)
+  const ofAll = standing.filter(({ target }) => target.kind === 'prefix')
+  const ordered = ofAll.filter(({ by }) => by === OPERATOR)
+  const isProven = members.some(({ lane }) => lane === 'proven')
+  const after = ofPort.length > 0 || isProven ? ofPort : ofAll
+  const told = laneOf({
+    ...facts,
+    standing: [...ordered, ...after],
+    desired: { ...desired, members: ofPort.length > 0 ? [] : [members] },
+  })
+  if (told.lane !== 'unknown' || facts.knowledge === undefined) return told
+  return {
+    lane: 'unknown',
+    laneReason: 'No registration over UDP from that port lasts, and it answered no challenge within the last minute.',
+  }
+}
+
 function laneOfPunished(decision: Decision): Pick<SourceStory, 'lane' | 'laneReason'> {
   return { lane: decision.kind === 'block' ? 'blocked' : 'suspended', laneReason: sayPunished(decision) }
 }
@@ -60,7 +88,7 @@ function sayPunished(decision: Decision): string {
 
 function laneOfMembers(
   members: readonly Member[],
-  knowledge: SourceKnowledge | null,
+  knowledge: SourceKnowledge | null | undefined,
 ): Pick<SourceStory, 'lane' | 'laneReason'> | undefined {
   const proven = members.filter((member) => member.lane === 'proven')
   if (proven.length > 0) {
@@ -94,13 +122,15 @@ function laneOfMembers(
  * which has no lanes.
  */
 function withoutLane(
-  knowledge: SourceKnowledge | null,
+  knowledge: SourceKnowledge | null | undefined,
   now: EpochMilliseconds,
 ): Pick<SourceStory, 'lane' | 'laneReason'> {
   return { lane: 'unknown', laneReason: whyUnknown(knowledge, now) }
 }
 
-function whyUnknown(knowledge: SourceKnowledge | null, now: EpochMilliseconds): string {
+function whyUnknown(knowledge: SourceKnowledge | null | undefined, now: EpochMilliseconds): string {
+  if (knowledge === undefined)
+    return 'The kernel serves none of its ports apart; the sensor did not answer, so nobody knows what was seen of it.'
   if (!knowledge) return 'Nothing was seen of it lately.'
   const none = 'but the kernel holds none of its ports apart: it was let go for lack of room, or speaks TCP.'
   if (knowledge.provenUntil > now) return `It registered, and the registration still lasts, ${none}`

@@ -11,6 +11,8 @@ import { localAddresses } from '../sensor/local-addresses.ts'
 import type { DaemonParts } from './parts.ts'
 
 const LARGEST_PAYLOAD = 65_507
+/** RFC 3261 19.1.2: where SIP comes from and goes to, if nothing else is said. */
+const SIP_PORT = 5060
 
 /** What the rules that stand now would do with an imaginary packet. Refuses a packet that cannot be. */
 export async function traceImagined(
@@ -67,9 +69,11 @@ function partsOf(order: TraceOrder): Partial<ImaginaryPacket> & { readonly metho
 function readSource(text: string): Source {
   const source = parseSource(text.trim())
   if (source) return source
+  const address = parseAddress(text.trim())
+  if (address) return { address, port: SIP_PORT }
   throw new OrderRefused(
     'bad-input',
-    `${quote(text)} is no address and port; write it like 203.0.113.7:5060 or [2001:db8::7]:5060`,
+    `${quote(text)} is no address; write it like 203.0.113.7, 203.0.113.7:5060 or [2001:db8::7]:5060`,
   )
 }
 
@@ -100,11 +104,12 @@ function sayPacket(packet: ImaginaryPacket, { method, payload }: TraceOrder): st
 }
 
 function assumed(
-  { protocol = 'udp', destination }: TraceOrder,
+  { source, protocol = 'udp', destination }: TraceOrder,
   held: HeldByKernel | null,
 ): readonly string[] {
   return [
     'every bucket is full, as for a source that sent nothing lately',
+    ...(parseSource(source.trim()) ? [] : [`it comes from port ${SIP_PORT}, since no port is said`]),
     ...(destination === undefined ? ['the destination is a protected one'] : []),
     ...(held === null && protocol === 'udp'
       ? ['the lists that the kernel fills by itself (asked, seen, over the SIP limit) do not hold the source']

@@ -36,6 +36,8 @@ export function decisionView(decision: Decision, now: EpochMilliseconds, drops?:
     since: decision.since,
     until: decision.until,
     secondsLeft: decision.until === null ? null : Math.max(0, Math.ceil((decision.until - now) / 1000)),
+    ...(decision.endedAt === null ? {} : { endedAt: decision.endedAt }),
+    ...(decision.endedAt === null || decision.endedBy === null ? {} : { endedBy: decision.endedBy }),
     by: decision.by,
     grade: decision.grade,
     reason: decision.reason,
@@ -57,8 +59,8 @@ export function showTarget({ target }: Pick<Decision, 'target'>): string {
 }
 
 export function verdictView(entry: VerdictEntry): VerdictView {
-  const { time, name, action, scope, grade, reason, evidence } = entry
-  return { time, ...(name === undefined ? {} : { name }), action, scope, grade, reason, evidence }
+  const { time, name, port, action, scope, grade, reason, evidence } = entry
+  return { time, ...(name === undefined ? {} : { name }), port, action, scope, grade, reason, evidence }
 }
 
 export function showPrefixes(prefixes: readonly Prefix[]): string[] {

@@ -1,14 +1,20 @@
 import type { WeatherView } from '../../dashboard/api/weather.ts'
+import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { Config } from '../config/config.ts'
 import { HOURS_TO_LEARN } from '../decide/baseline.ts'
 import { sayAnomaly } from '../decide/baseline-anomalies.ts'
 import type { Capacity } from '../decide/capacity.ts'
+import { sayOutage } from '../decide/outage.ts'
 import type { WeatherFacts } from '../decide/weather-watch.ts'
 
-/** The weather for people. */
-export function viewWeather(facts: WeatherFacts, limits: Config['limits']): WeatherView {
+/** The weather for people, as it is `now`. */
+export function viewWeather(
+  facts: WeatherFacts,
+  limits: Config['limits'],
+  now: EpochMilliseconds,
+): WeatherView {
   const { weather, expected, capacity, leftForUnknown, anomalies, policy, changes } = facts
-  const { state, since, why } = weather
+  const { state, since, why, outage } = weather
   const ranges = expected.kind === 'learnt' ? expected.ranges : undefined
   const follows = limits.follow.total || limits.follow.strict
   const { registerRetry, registerSuspendTime } = policy
@@ -37,6 +43,7 @@ export function viewWeather(facts: WeatherFacts, limits: Config['limits']): Weat
     },
     anomalies: anomalies.map((anomaly) => ({ since: anomaly.since, sentence: sayAnomaly(anomaly) })),
     policy: { registerRetry, registerSuspendTime },
+    outage: outage && { ...outage, sentence: sayOutage(outage, now) },
     changes,
   }
 }

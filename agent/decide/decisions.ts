@@ -20,7 +20,7 @@ import type { SparedFrom, SparedLists } from './spared.ts'
 import { StandingDecisions } from './standing-decisions.ts'
 
 /** Who ended a decision that made room: what the journal says of it. */
-const DISPLACED = 'displaced by a verdict of grade path'
+const DISPLACED = 'a verdict of grade path that needed its place'
 
 export interface DecisionsOptions {
   readonly journal: Journal

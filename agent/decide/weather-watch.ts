@@ -1,3 +1,4 @@
+import type { Address } from '../../registrar/net/address.ts'
 import type { Clock, EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
 import type { Config } from '../config/config.ts'
 import type { DetectionPolicy } from '../detect/verdict.ts'
@@ -31,9 +32,18 @@ import {
 } from './capacity.ts'
 import { leftForUnknown, type Meter, nextMeter } from './capacity-meter.ts'
 import type { LaneCounts } from './lanes.ts'
+import { type Silence, sayOutage } from './outage.ts'
 import { StormAccounts } from './storm-accounts.ts'
-import { nextWeather, peacefulSince, RETURN_WINDOW, type WeatherName, type WeatherState } from './weather.ts'
+import {
+  figuresSince,
+  nextWeather,
+  peacefulSince,
+  RETURN_WINDOW,
+  type WeatherName,
+  type WeatherState,
+} from './weather.ts'
 import { type Minute, MinuteGauge } from './weather-minute.ts'
+import { WeatherPeaks } from './weather-peaks.ts'
 import { policyUnder } from './weather-policy.ts'
 
 const CAPACITY = 'capacity'
@@ -41,6 +51,8 @@ const TICK: Milliseconds = 1_000
 /** After so long without a summary, the state is asked without one. */
 const SILENT_SENSOR: Milliseconds = 3_000
 const CHANGES_SHOWN = 10
+/** What the kernel counted longer ago is none of now: its counters may be slow to read under a flood. */
+const ARRIVALS_LAST: Milliseconds = 5_000
 
 /** One summary of the sensor, as far as it tells of the weather. */
 export interface WatchedSecond {
@@ -59,6 +71,8 @@ export interface WatchedSecond {
   readonly whole: boolean
   /** Not all that came was seen: REGISTERs are so many or more. */
   readonly lowerBounds: boolean
+  /** Whether registered phones wait for any answer at all. */
+  readonly silence: Silence
   /** Answers to sources with a success, and those that never came; null where none was due. */
   readonly known: {
     readonly answered: number
@@ -74,6 +88,8 @@ export interface WeatherWatchOptions {
   readonly lanes: () => Pick<LaneCounts, 'proven' | 'returning'>
   /** Which limits decide about unknown sources, and whether somebody ordered it. */
   readonly strict: () => Pick<AttackState, 'state'> & { readonly order: 'auto' | 'on' | 'off' }
+  /** The operator's own block drops whatever comes from there, so that nobody owes it an answer. */
+  readonly isBlocked: (address: Address) => boolean
   readonly onState: (state: WeatherState, before: WeatherName) => void
   readonly onAnomaly: (anomaly: Anomaly, what: 'began' | 'ended', sentence: string) => void
   /** What is left for unknown sources has changed. */
@@ -102,6 +118,7 @@ export class WeatherWatch {
   readonly #o: WeatherWatchOptions
   readonly #returned = new StormAccounts(RETURN_WINDOW)
   readonly #gauge = new MinuteGauge()
+  readonly #peaks = new WeatherPeaks((entry) => this.#amend(entry))
   #weather: WeatherState
   #hours: readonly BaselineHour[] = []
   #expected: Expected = { kind: 'learning', hours: 0 }
@@ -113,6 +130,7 @@ export class WeatherWatch {
   #meter: Meter
   #changes: readonly WeatherEntry[] = []
   #sources: number | undefined
+  #arrivals: { readonly perSecond: number; readonly at: EpochMilliseconds } | undefined
   #heardAt: EpochMilliseconds
   #tick: NodeJS.Timeout | undefined
 
@@ -139,6 +157,7 @@ export class WeatherWatch {
 
   close(): void {
     clearInterval(this.#tick)
+    this.#peaks.close()
     this.#keepCapacity()
   }
 
@@ -147,16 +166,25 @@ export class WeatherWatch {
     this.#returned.registered(account, this.#o.clock())
   }
 
+  /** Packets a second to SIP ports over UDP, as the kernel counted them lately. */
+  arrived(perSecond: number): void {
+    this.#arrivals = { perSecond, at: this.#o.clock() }
+  }
+
   summarised(second: WatchedSecond): void {
     const { lanes, strict, config } = this.#o
     const { time } = second
     this.#heardAt = time
     const { proven, returning } = lanes()
     const known = Math.max(proven, returning, this.#usualEndpoints())
+    const arrivals = this.#arrivalsAt(time)
+    const silence = this.#owed(second.silence)
     this.#step({
       now: time,
-      second: { ...second, returned: this.#returned.count(time), phones: known },
+      second: { ...second, returned: this.#returned.count(time), phones: known, silence, arrivals },
     })
+    const registers = second.registers / Math.max(second.seconds, 0.001)
+    this.#peaks.second({ time, registers, atLeast: second.lowerBounds, arrivals })
     const { order, state } = strict()
     const isAttacked = state === 'strict' && order === 'auto' && config().limits.strict.when === 'auto'
     const minute = this.#gauge.take({
@@ -171,9 +199,15 @@ export class WeatherWatch {
   }
 
   /** Which limits decide has changed: it is remembered beside the other changes. */
-  recordStrict({ since, state, why }: AttackState): void {
-    const figures = rounded({ ...this.#weather.figures })
-    this.#record({ time: since, what: 'strict', state, why, figures })
+  recordStrict({ since, state, why, overSince, perSecond }: AttackState): void {
+    const total = this.#o.config().limits.total.perSecond
+    const figures = figuresSince(this.#weather, overSince, { expected: this.#expected, total })
+    // They are of the seconds before; by this one it was decided.
+    const unknownRegisters = perSecond ?? figures.unknownRegisters
+    const registers = Math.max(figures.registers, unknownRegisters)
+    const arrivals = this.#arrivalsAt(this.#o.clock())
+    const shown = rounded({ ...figures, registers, unknownRegisters, arrivals })
+    this.#record({ time: since, what: 'strict', state, why, figures: shown })
   }
 
   get state(): WeatherName {
@@ -212,10 +246,38 @@ export class WeatherWatch {
     const before = this.#weather
     const total = this.#o.config().limits.total.perSecond
     this.#weather = nextWeather(before, { expected: this.#expected, total }, seen)
+    this.#recordOutage(before.outage, seen.now)
     if (this.#weather.state === before.state) return
     const { since, state, why, figures } = this.#weather
     this.#record({ time: since, what: 'weather', state, why, figures: rounded({ ...figures }) })
     this.#o.onState(this.#weather, before.state)
+  }
+
+  /** Phones that the operator has blocked are answered by nobody. */
+  #owed(silence: Silence): Silence {
+    const { asked } = silence
+    const isNobody = asked?.addresses.every((address) => this.#o.isBlocked(address))
+    return isNobody ? { ...silence, asked: null } : silence
+  }
+
+  #arrivalsAt(now: EpochMilliseconds): number | null {
+    const told = this.#arrivals
+    return told && now - told.at < ARRIVALS_LAST ? told.perSecond : null
+  }
+
+  #recordOutage(before: WeatherState['outage'], now: EpochMilliseconds): void {
+    const { outage } = this.#weather
+    const which = outage ?? before
+    if (!which || (outage === null) === (before === null)) return
+    const { since, phones } = which
+    const seconds = (now - since) / 1_000
+    const figures = rounded({ phones, seconds })
+    const what = 'outage'
+    if (outage) this.#record({ time: now, what, state: 'began', why: sayOutage(outage, now), figures })
+    else {
+      const why = `The softswitch answers again, after ${Math.round(seconds).toLocaleString('en-US')} s.`
+      this.#record({ time: now, what, state: 'ended', why, figures })
+    }
   }
 
   #minute(minute: Minute): void {
@@ -283,8 +345,15 @@ export class WeatherWatch {
   }
 
   #record(entry: WeatherEntry): void {
+    // Before it is listed: it ends the one before.
+    if (entry.what === 'weather' || entry.what === 'strict') this.#peaks.began(entry)
     this.#changes = [entry, ...this.#changes].slice(0, CHANGES_SHOWN)
     this.#o.keep(() => this.#o.journal.recordWeather(entry))
+  }
+
+  #amend(entry: WeatherEntry): void {
+    this.#changes = this.#changes.map((known) => (isSame(known, entry) ? entry : known))
+    this.#o.keep(() => this.#o.journal.amendWeather(entry))
   }
 
   #keepCapacity(): void {
@@ -293,9 +362,11 @@ export class WeatherWatch {
   }
 }
 
-function rounded(
-  figures: Readonly<Record<string, number | string | null>>,
-): Readonly<Record<string, number | string | null>> {
+function isSame(a: WeatherEntry, b: WeatherEntry): boolean {
+  return a.time === b.time && a.what === b.what && a.state === b.state
+}
+
+function rounded(figures: WeatherEntry['figures']): WeatherEntry['figures'] {
   return Object.fromEntries(
     Object.entries(figures).map(([name, value]) => [
       name,

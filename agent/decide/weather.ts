@@ -1,5 +1,6 @@
 import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
 import type { Expected } from './baseline.ts'
+import { nextOutage, type Outage, type Silence } from './outage.ts'
 
 /**
  * `attack`: far more REGISTERs than usual, and few of them succeed. `recovery`: known phones come back all at once,
@@ -23,10 +24,21 @@ export interface WeatherSecond {
   readonly returned: number
   /** Phones that are known: registered now, or sources that registered within the last days. */
   readonly phones: number
+  /** Whether registered phones wait for any answer at all. */
+  readonly silence: Silence
+  /** Not all that came was seen: REGISTERs are so many or more. */
+  readonly lowerBounds: boolean
+  /** Packets a second to SIP ports over UDP, by the kernel's own count; null where it has not told lately. */
+  readonly arrivals: number | null
 }
 
-/** What a state was decided from, for people and for the journal. Rates are of ten seconds. */
+/** What a state was decided from, for people and for the journal. Rates are a second, over `seconds`. */
 export interface WeatherFigures {
+  readonly seconds: Seconds
+  /** REGISTERs were so many or more in some of these seconds. */
+  readonly atLeast: boolean
+  /** Packets to SIP ports over UDP as the kernel counted them, the most of these seconds; null where it told nothing. */
+  readonly arrivals: number | null
   readonly registers: number
   readonly unknownRegisters: number
   readonly sightedRegisters: number
@@ -58,8 +70,8 @@ export interface WeatherState {
   readonly returnSeen: EpochMilliseconds
   /** The most accounts that came back within the window, in this recovery. */
   readonly returnPeak: number
-  /** Since when nothing is answered; and when that last had lasted long enough to call it an outage. */
-  readonly silentSince: EpochMilliseconds | null
+  /** The softswitch answers nobody; and when that was last so. */
+  readonly outage: Outage | null
   readonly outageSeen: EpochMilliseconds
   /** Until when no recovery begins: the last one had its time. */
   readonly recoveryBarredUntil: EpochMilliseconds
@@ -76,8 +88,7 @@ const ATTACK_FOR: Milliseconds = 5_000
 const RETURN_FOR: Milliseconds = 2_000
 /** Both end so long after they were last seen. */
 const CALM_FOR: Milliseconds = 60_000
-/** Nothing was answered for so long: an outage, and for so long afterwards phones come back. */
-const OUTAGE_AFTER: Milliseconds = 10_000
+/** So long after an outage phones come back. */
 const RETURN_AFTER_OUTAGE: Milliseconds = 600_000
 /** Who comes back has come back by then; whoever makes it look like it has no more than that. */
 const LONGEST_RECOVERY: Milliseconds = 900_000
@@ -99,6 +110,9 @@ const RETURN_SHARE = 0.2
 const MOST_A_PHONE = 2
 
 const NO_FIGURES: WeatherFigures = {
+  seconds: 0,
+  atLeast: false,
+  arrivals: null,
   registers: 0,
   unknownRegisters: 0,
   sightedRegisters: 0,
@@ -126,7 +140,7 @@ export function peacefulSince(since: EpochMilliseconds): WeatherState {
     returnSince: null,
     returnSeen: NEVER,
     returnPeak: 0,
-    silentSince: null,
+    outage: null,
     outageSeen: NEVER,
     recoveryBarredUntil: NEVER,
   }
@@ -146,7 +160,7 @@ export function nextWeather(
 ): WeatherState {
   const steady = notAfter(before, now)
   const seen = second ? see(steady, settings, second) : steady
-  const next = decide(seen, now)
+  const next = decide(seen, now, settings)
   if (next === undefined) return seen
   const barred = seen.state === 'recovery' ? now + RECOVERY_BARRED_FOR : seen.recoveryBarredUntil
   return {
@@ -162,10 +176,8 @@ function see(before: WeatherState, settings: WeatherSettings, second: WeatherSec
   const now = second.time
   const recent = [...before.recent, second].filter(({ time }) => time > now - SMOOTHED_OVER && time <= now)
   const figures = figuresOf(recent, settings)
-  const isSilent = figures.sightedRegisters >= 1 && second.answered === 0
-  const silentSince = isSilent ? (before.silentSince ?? now - second.seconds * 1_000) : null
-  const isOutage = silentSince !== null && now - silentSince >= OUTAGE_AFTER - LENIENCE
-  const outageSeen = isOutage ? now : before.outageSeen
+  const outage = nextOutage(before.outage, second.silence, now)
+  const outageSeen = outage ? now : before.outageSeen
   const signs = signsOf(figures, settings, {
     holds: before.state,
     returnPeak: before.returnPeak,
@@ -175,8 +187,10 @@ function see(before: WeatherState, settings: WeatherSettings, second: WeatherSec
     ...before,
     figures,
     recent,
-    silentSince,
+    outage,
     outageSeen,
+    // Nobody can make one: whoever made it look like a recovery before must not keep the phones of this one waiting.
+    recoveryBarredUntil: outage ? NEVER : before.recoveryBarredUntil,
     attackSince: signs.attack ? (before.attackSince ?? now - second.seconds * 1_000) : null,
     attackSeen: signs.attack ? now : before.attackSeen,
     returnSince: signs.returning ? (before.returnSince ?? now - second.seconds * 1_000) : null,
@@ -197,7 +211,7 @@ function notAfter(state: WeatherState, now: EpochMilliseconds): WeatherState {
     attackSeen: Math.min(state.attackSeen, now),
     returnSince: past(state.returnSince),
     returnSeen: Math.min(state.returnSeen, now),
-    silentSince: past(state.silentSince),
+    outage: state.outage && { ...state.outage, since: Math.min(state.outage.since, now) },
     outageSeen: Math.min(state.outageSeen, now),
     recoveryBarredUntil: Math.min(state.recoveryBarredUntil, now + RECOVERY_BARRED_FOR),
   }
@@ -214,7 +228,11 @@ function figuresOf(recent: readonly WeatherSecond[], { expected, total }: Weathe
   const sightedRegisters = rate((each) => each.sightedRegisters)
   const ranges = expected.kind === 'learnt' ? expected.ranges : undefined
   const last = recent.at(-1)!
+  const counted = recent.flatMap(({ arrivals }) => arrivals ?? [])
   return {
+    seconds,
+    atLeast: recent.some(({ lowerBounds }) => lowerBounds),
+    arrivals: counted.length > 0 ? Math.max(...counted) : null,
     registers,
     unknownRegisters: rate((each) => each.unknownRegisters),
     answered: rate((each) => each.answered),
@@ -264,18 +282,36 @@ function signsOf(
   return { attack: isFar && hasFallen && !isOutage && !returning, returning }
 }
 
+/** The figures of the seconds since then alone: what was before an attack began makes it look smaller. */
+export function figuresSince(
+  { recent, figures }: Pick<WeatherState, 'recent' | 'figures'>,
+  since: EpochMilliseconds | null,
+  settings: WeatherSettings,
+): WeatherFigures {
+  const those = since === null ? [] : recent.filter(({ time }) => time > since)
+  return those.length === 0 ? figures : figuresOf(those, settings)
+}
+
 /** Undefined: it stays as it is. */
-function decide(seen: WeatherState, now: EpochMilliseconds): Pick<WeatherState, 'state' | 'why'> | undefined {
+function decide(
+  seen: WeatherState,
+  now: EpochMilliseconds,
+  settings: WeatherSettings,
+): (Pick<WeatherState, 'state' | 'why'> & Partial<Pick<WeatherState, 'figures'>>) | undefined {
   // While the sensor says nothing, nothing begins.
   const last = seen.recent.at(-1)?.time ?? NEVER
   const lasts = (since: EpochMilliseconds | null, span: Milliseconds) =>
     since !== null && last - since >= span - LENIENCE
   const isAttack = lasts(seen.attackSince, ATTACK_FOR)
   const isReturn = lasts(seen.returnSince, RETURN_FOR) && now >= seen.recoveryBarredUntil
+  const attack = () => {
+    const figures = figuresSince(seen, seen.attackSince, settings)
+    return { state: 'attack', why: sayAttack(figures), figures } as const
+  }
   switch (seen.state) {
     case 'peace':
       if (isReturn) return { state: 'recovery', why: sayReturn(seen, now) }
-      return isAttack ? { state: 'attack', why: sayAttack(seen.figures) } : undefined
+      return isAttack ? attack() : undefined
     case 'attack':
       if (isReturn) return { state: 'recovery', why: sayReturn(seen, now) }
       return now - seen.attackSeen >= CALM_FOR
@@ -285,7 +321,7 @@ function decide(seen: WeatherState, now: EpochMilliseconds): Pick<WeatherState, 
           }
         : undefined
     case 'recovery':
-      if (isAttack) return { state: 'attack', why: sayAttack(seen.figures) }
+      if (isAttack) return attack()
       if (now - seen.since >= LONGEST_RECOVERY)
         return { state: 'peace', why: 'A quarter of an hour is enough for every phone to come back.' }
       return now - seen.returnSeen >= CALM_FOR
@@ -294,12 +330,15 @@ function decide(seen: WeatherState, now: EpochMilliseconds): Pick<WeatherState, 
   }
 }
 
-function sayAttack({ registers, share, usualRegisters, unknownRegisters, bound }: WeatherFigures): string {
+function sayAttack(figures: WeatherFigures): string {
+  const { registers, share, usualRegisters, unknownRegisters, bound, atLeast, arrivals } = figures
   const than =
     usualRegisters === null
       ? `${shown(unknownRegisters)} of them of unknown sources (${shown(bound)} are too many)`
       : `usual at this hour: ${shown(usualRegisters)}, up to ${shown(bound)}`
-  return `${shown(registers)} REGISTERs a second (${than}), and ${percent(share ?? 0)} of them succeed.`
+  const seen = `${shown(registers)} REGISTERs`
+  const all = arrivals === null || arrivals < registers ? '' : ` of ${shown(arrivals)} packets`
+  return `${atLeast ? `At least ${seen}${all}` : seen} a second (${than}), and ${percent(share ?? 0)} of them succeed.`
 }
 
 function sayReturn({ figures: { returned }, outageSeen }: WeatherState, now: EpochMilliseconds): string {

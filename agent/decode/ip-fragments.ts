@@ -16,6 +16,8 @@ export interface IpFragment {
   readonly more: boolean
   /** The fragment's payload; copied where it is kept. */
   readonly bytes: Buffer
+  /** Which of the ways it was captured: fragments of different ways are never put together. */
+  readonly way?: string
 }
 
 /** The payload of a datagram that is whole again. */
@@ -31,13 +33,14 @@ export interface FragmentLimits {
   readonly datagramsOfSource: number
   readonly bytesOfSource: number
   readonly fragmentsOfDatagram: number
-  readonly timeout: Milliseconds
+  /** From a datagram's first fragment on; Linux's `ipfrag_time` and `ip6frag_time`. */
+  readonly timeouts: { readonly 4: Milliseconds; readonly 6: Milliseconds }
 }
 
 /** What became of fragments. Each counts datagrams, but for `malformed`, which counts fragments. */
 export interface FragmentCounts {
   reassembled: number
-  /** Let go because fragments overlapped or contradicted each other (RFC 5722; the same for IPv4). */
+  /** Let go because fragments overlapped or contradicted each other (RFC 5722; Linux does the same for IPv4). */
   overlapping: number
   timedOut: number
   /** Let go because a bound was reached: the oldest of the same source, or the oldest of all. */
@@ -45,14 +48,18 @@ export interface FragmentCounts {
   malformed: number
 }
 
-/** 30 s as in Linux's ipfrag_time; an honest datagram of 64 kB over 576-byte links has 120 fragments. */
+/**
+ * More than Linux itself holds by default (`ipfrag_high_thresh`: 4 MiB, of which a fragment takes over 768 bytes
+ * however short it is), since who could push his own first fragment out of here could hide a datagram that the kernel
+ * puts together.
+ */
 export const FRAGMENT_LIMITS: FragmentLimits = {
-  datagrams: 2048,
-  bytes: 8_388_608,
-  datagramsOfSource: 128,
-  bytesOfSource: 524_288,
-  fragmentsOfDatagram: 128,
-  timeout: 30_000,
+  datagrams: 8192,
+  bytes: 16_777_216,
+  datagramsOfSource: 6144,
+  bytesOfSource: 8_388_608,
+  fragmentsOfDatagram: 8192,
+  timeouts: { 4: 30_000, 6: 60_000 },
 }
 
 /** The most payload a datagram can have; more is a "ping of death". */
@@ -60,24 +67,35 @@ const MAX_DATAGRAM_BYTES = 65_535
 /** What a held fragment costs beside its bytes, so that many tiny ones count for what they take. */
 const FRAGMENT_OVERHEAD = 128
 
-interface HeldFragment {
+/**
+ * Linux's `ipfrag_max_dist`: after so many other fragments of the source (IPv4 alone) what was begun is thrown away, since
+ * the identification may have come round.
+ */
+const MAX_DISTANCE = 64
+
+/** Fragments that follow each other without a hole. Linux keeps such runs, and takes for a copy only what one run covers. */
+interface Run {
   readonly start: number
-  readonly end: number
-  readonly bytes: Buffer
+  end: number
+  readonly pieces: Buffer[]
 }
 
 interface Datagram {
   readonly key: string
+  readonly family: 4 | 6
   readonly holder: Holder
-  readonly since: EpochMilliseconds
-  /** In order, none touching another's bytes. Empty for a datagram that was given up and must stay so. */
-  pieces: HeldFragment[]
-  givenUp: boolean
+  since: EpochMilliseconds
+  /** In order, none touching another's bytes. */
+  runs: Run[]
+  fragments: number
   received: number
-  /** The length of the whole, once its last fragment came. */
-  length: number | undefined
+  /** Where the last byte known so far ends, and whether that is the end of the whole. */
+  length: number
+  hasEnd: boolean
   protocol: number
   cost: number
+  /** The source's count of fragments at the last of this datagram. */
+  distance: number
 }
 
 /** One source's share. */
@@ -86,13 +104,20 @@ interface Holder {
   /** In order of arrival. */
   readonly datagrams: Set<Datagram>
   cost: number
+  /** Fragments of IPv4 that came while any was held. */
+  count: number
 }
 
-/** Puts fragmented datagrams together, within bounds, by the packets' own clock. */
+/**
+ * Puts fragmented datagrams together, within bounds, by the packets' own clock, and as Linux does since 4.20: what one run
+ * of fragments covers is a copy and passed over, whatever is in it; any other overlap and any contradiction about the
+ * end throws all of the datagram away, and a later fragment begins it anew. Whoever finds a difference can hide from us
+ * what the kernel reads (net/ipv4/inet_fragment.c, ip_fragment.c; net/ipv6/reassembly.c).
+ */
 export class IpFragments {
   readonly #limits: FragmentLimits
   /** In order of arrival, so that the first is the oldest. */
-  readonly #datagrams = new Map<string, Datagram>()
+  readonly #datagrams = { 4: new Map<string, Datagram>(), 6: new Map<string, Datagram>() }
   readonly #holders = new Map<string, Holder>()
   #cost = 0
   readonly counts: FragmentCounts = { reassembled: 0, overlapping: 0, timedOut: 0, evicted: 0, malformed: 0 }
@@ -113,74 +138,93 @@ export class IpFragments {
 
   /** Datagrams that wait for fragments, and the bytes they hold. */
   get held(): { readonly datagrams: number; readonly bytes: number } {
-    return { datagrams: this.#datagrams.size, bytes: this.#cost }
+    return { datagrams: this.#datagrams[4].size + this.#datagrams[6].size, bytes: this.#cost }
   }
 
   /** Takes one fragment; gives the datagram that it completes. */
   add(fragment: IpFragment): WholeDatagram | undefined {
     this.#expire(fragment.time)
+    const { family, more } = fragment
     const start = fragment.fragmentOffset
-    const end = start + fragment.bytes.length
-    if (
-      fragment.bytes.length === 0 ||
-      (fragment.more && fragment.bytes.length % 8 !== 0) ||
-      end > MAX_DATAGRAM_BYTES
-    ) {
+    let end = start + fragment.bytes.length
+    // IPv4 cuts what is no multiple of eight; IPv6 passes over it, and neither ends the datagram by it.
+    if (more && family === 4) end &= ~7
+    if (end > MAX_DATAGRAM_BYTES || (more && end % 8 !== 0)) {
       this.counts.malformed++
       return undefined
     }
     const datagram = this.#find(fragment)
-    if (datagram.givenUp) return undefined
+    if (family === 4) this.#checkDistance(datagram, fragment.time)
     const verdict = this.#insert(datagram, fragment, start, end)
     if (verdict === 'contradiction') {
       this.counts.overlapping++
-      this.#giveUp(datagram)
+      this.#remove(datagram)
       return undefined
     }
-    if (verdict === 'duplicate') return undefined
-    if (datagram.received === datagram.length) {
+    if (verdict === 'copy') return undefined
+    if (datagram.hasEnd && datagram.received === datagram.length) {
       this.#remove(datagram)
       this.counts.reassembled++
       return {
         protocol: datagram.protocol,
-        bytes: Buffer.concat(datagram.pieces.map((piece) => piece.bytes)),
+        bytes: Buffer.concat(datagram.runs.flatMap(({ pieces }) => pieces)),
       }
     }
-    if (datagram.pieces.length >= this.#limits.fragmentsOfDatagram) {
-      this.counts.evicted++
-      this.#giveUp(datagram)
-    }
-    this.#makeRoom(datagram)
+    if (datagram.fragments > this.#limits.fragmentsOfDatagram) this.#evict(datagram)
+    else this.#makeRoom(datagram)
     return undefined
   }
 
   #find(fragment: IpFragment): Datagram {
+    const { family } = fragment
     // RFC 8200 leaves the protocol out of an IPv6 datagram's identity; RFC 791 has it in.
-    const protocol = fragment.family === 4 ? fragment.protocol : ''
-    const key = `${fragment.source} ${fragment.destination} ${fragment.identification} ${protocol}`
-    const known = this.#datagrams.get(key)
+    const protocol = family === 4 ? fragment.protocol : ''
+    const key = `${fragment.source} ${fragment.destination} ${fragment.identification} ${protocol} ${fragment.way ?? ''}`
+    const known = this.#datagrams[family].get(key)
     if (known) return known
     const source = familyOf(fragment.source) === 4 ? fragment.source : sourcePrefixOf(fragment.source)
     let holder = this.#holders.get(source)
     if (holder === undefined) {
-      holder = { source, datagrams: new Set(), cost: 0 }
+      holder = { source, datagrams: new Set(), cost: 0, count: 0 }
       this.#holders.set(source, holder)
     }
     const datagram: Datagram = {
       key,
+      family,
       holder,
       since: fragment.time,
-      pieces: [],
-      givenUp: false,
+      runs: [],
+      fragments: 0,
       received: 0,
-      length: undefined,
+      length: 0,
+      hasEnd: false,
       protocol: fragment.protocol,
       cost: 0,
+      distance: holder.count,
     }
-    this.#datagrams.set(key, datagram)
+    this.#datagrams[family].set(key, datagram)
     holder.datagrams.add(datagram)
     this.#charge(datagram, FRAGMENT_OVERHEAD)
     return datagram
+  }
+
+  #checkDistance(datagram: Datagram, now: EpochMilliseconds): void {
+    const count = ++datagram.holder.count
+    const isFar = datagram.runs.length > 0 && count - datagram.distance > MAX_DISTANCE
+    datagram.distance = count
+    if (!isFar) return
+    this.counts.timedOut++
+    datagram.runs = []
+    datagram.fragments = 0
+    datagram.received = 0
+    datagram.length = 0
+    datagram.hasEnd = false
+    datagram.since = now
+    this.#charge(datagram, FRAGMENT_OVERHEAD - datagram.cost)
+    // The oldest stand first.
+    const { key, family } = datagram
+    this.#datagrams[family].delete(key)
+    this.#datagrams[family].set(key, datagram)
   }
 
   #insert(
@@ -188,22 +232,28 @@ export class IpFragments {
     fragment: IpFragment,
     start: number,
     end: number,
-  ): 'kept' | 'duplicate' | 'contradiction' {
-    const { pieces } = datagram
-    let at = pieces.length
-    while (at > 0 && pieces[at - 1]!.start > start) at--
-    const before = pieces[at - 1]
-    const after = pieces[at]
-    // A network may duplicate a fragment; the copy is no attack (RFC 8200 section 4.5).
-    if (before?.start === start && before.end === end && before.bytes.equals(fragment.bytes))
-      return 'duplicate'
-    if ((before && before.end > start) || (after && after.start < end)) return 'contradiction'
-    const length = fragment.more ? datagram.length : end
-    if (datagram.length !== undefined && length !== datagram.length) return 'contradiction'
-    const last = Math.max(end, pieces.at(-1)?.end ?? 0)
-    if (length !== undefined && last > length) return 'contradiction'
-    datagram.length = length
-    pieces.splice(at, 0, { start, end, bytes: Buffer.from(fragment.bytes) })
+  ): 'kept' | 'copy' | 'contradiction' {
+    if (!fragment.more) {
+      if (end < datagram.length || (datagram.hasEnd && end !== datagram.length)) return 'contradiction'
+      datagram.hasEnd = true
+      datagram.length = end
+    } else if (end > datagram.length) {
+      if (datagram.hasEnd) return 'contradiction'
+      datagram.length = end
+    }
+    if (start === end) return 'contradiction'
+    const { runs } = datagram
+    const last = runs.at(-1)
+    const place = last && last.end >= end ? firstEndingAfter(runs, start) : runs.length
+    const met = runs[place]
+    if (met && met.start < end) return start >= met.start && end <= met.end ? 'copy' : 'contradiction'
+    if (!met && last && last.end > start) return 'contradiction'
+    const bytes = Buffer.from(fragment.bytes.subarray(0, end - start))
+    if (!met && last?.end === start) {
+      last.pieces.push(bytes)
+      last.end = end
+    } else runs.splice(place, 0, { start, end, pieces: [bytes] })
+    datagram.fragments++
     datagram.received += end - start
     if (start === 0) datagram.protocol = fragment.protocol
     this.#charge(datagram, end - start + FRAGMENT_OVERHEAD)
@@ -211,10 +261,12 @@ export class IpFragments {
   }
 
   #expire(now: EpochMilliseconds): void {
-    for (const datagram of this.#datagrams.values()) {
-      if (now - datagram.since < this.#limits.timeout) return
-      if (!datagram.givenUp) this.counts.timedOut++
-      this.#remove(datagram)
+    for (const family of [4, 6] as const) {
+      for (const datagram of this.#datagrams[family].values()) {
+        if (now - datagram.since < this.#limits.timeouts[family]) break
+        this.counts.timedOut++
+        this.#remove(datagram)
+      }
     }
   }
 
@@ -226,25 +278,24 @@ export class IpFragments {
     ) {
       this.#evict(holder.datagrams.values().next().value!)
     }
-    while (this.#datagrams.size > this.#limits.datagrams || this.#cost > this.#limits.bytes) {
-      this.#evict(this.#datagrams.values().next().value!)
+    while (this.held.datagrams > this.#limits.datagrams || this.#cost > this.#limits.bytes) {
+      this.#evict(this.#oldest())
     }
   }
 
+  #oldest(): Datagram {
+    const v4 = this.#datagrams[4].values().next().value
+    const v6 = this.#datagrams[6].values().next().value
+    return v4 && (!v6 || v4.since <= v6.since) ? v4 : v6!
+  }
+
   #evict(datagram: Datagram): void {
-    if (!datagram.givenUp) this.counts.evicted++
+    this.counts.evicted++
     this.#remove(datagram)
   }
 
-  /** Frees what is held, but remembers the datagram so that its later fragments are not taken for a new one. */
-  #giveUp(datagram: Datagram): void {
-    datagram.givenUp = true
-    datagram.pieces = []
-    this.#charge(datagram, FRAGMENT_OVERHEAD - datagram.cost)
-  }
-
   #remove(datagram: Datagram): void {
-    this.#datagrams.delete(datagram.key)
+    this.#datagrams[datagram.family].delete(datagram.key)
     const { holder } = datagram
     holder.datagrams.delete(datagram)
     this.#charge(datagram, -datagram.cost)
@@ -256,4 +307,16 @@ export class IpFragments {
     datagram.holder.cost += cost
     this.#cost += cost
   }
+}
+
+/** The place of the first run that ends behind `start`; runs are in order and apart. */
+function firstEndingAfter(runs: readonly Run[], start: number): number {
+  let low = 0
+  let high = runs.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (runs[middle]!.end > start) high = middle
+    else low = middle + 1
+  }
+  return low
 }

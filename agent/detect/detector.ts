@@ -18,6 +18,7 @@ import { judgeMalformed } from './malformed.ts'
 import { PrefixSet } from './prefix-set.ts'
 import { NEVER, remember, type SourceRecord, SourceTable } from './source-table.ts'
 import { Takeovers } from './takeovers.ts'
+import { UnreadRequests } from './unread-requests.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
 
 /** From so many REGISTERs in a window on, accounts are counted. */
@@ -73,6 +74,7 @@ export class Detector {
   readonly lanes: LaneWitness
   readonly #guesses: GuessWatch
   readonly #takeovers = new Takeovers()
+  readonly #unread: UnreadRequests
   #policy: DetectionPolicy
   readonly #options: DetectorOptions
 
@@ -88,6 +90,9 @@ export class Detector {
       capacity: options.maxSources ?? Number.POSITIVE_INFINITY,
       onVerdict: options.onVerdict,
     })
+    this.#unread = new UnreadRequests(options.policy, {
+      capacity: options.maxSources ?? Number.POSITIVE_INFINITY,
+    })
     this.lanes = new LaneWitness(options.lanes ?? NO_LANES, options.onLane ?? (() => {}))
   }
 
@@ -95,6 +100,7 @@ export class Detector {
   configure(policy: DetectionPolicy): void {
     this.#policy = policy
     this.#guesses.configure(policy)
+    this.#unread.configure(policy)
   }
 
   observe(observation: Observation, sighting: Sighting = 'whole'): void {
@@ -144,7 +150,7 @@ export class Detector {
 
   /** Entries held about sources, accounts and ports: bounded, whatever comes. */
   get size(): number {
-    return this.sources.size + this.#guesses.size + this.#takeovers.size
+    return this.sources.size + this.#guesses.size + this.#takeovers.size + this.#unread.size
   }
 
   /** Accounts behind an address, and whether an SBC or proxy brings them. */
@@ -239,14 +245,17 @@ export class Detector {
       case 'challenge':
         this.totals.challenges++
         record.challenges++
+        this.#say(this.#unread.challenged(ended, record, this.totals))
         // Challenges whose REGISTERs are not seen (they come another way) may well be answered that way too.
         if (record.challenges <= 2 * record.registers) this.lanes.challenged(record, ended)
         return
       case 'success': {
         this.totals.successes++
         record.successes++
+        this.#unread.succeeded(ended)
         const { time, grantedExpires } = ended
-        const until = grantedExpires > 0 ? time + grantedExpires * 1000 + EXPIRY_GRACE : undefined
+        const registers = grantedExpires > 0 && !ended.isQuery
+        const until = registers ? time + grantedExpires * 1000 + EXPIRY_GRACE : undefined
         // Who guessed until one was right stays a stranger: no lane, no mercy for what he guesses next.
         if (this.#guesses.succeeded(ended, record, until) === 'guess') return
         record.lastSuccess = time

@@ -94,7 +94,8 @@ export class LaneWitness {
     // The same goes for a softswitch that lets in with any credentials. After a restart a phone may use a nonce on that
     // nobody here saw being sent: one that was known before keeps its lane, another waits for its next challenge.
     if (ended.answersItsChallenge) record.vouched = true
-    if (!record.vouched) return
+    // Whoever only asks is registered no longer than before, and no shorter.
+    if (!record.vouched || ended.isQuery) return
     const { source, transport, time: at, grantedExpires } = ended
     const account = ended.account.slice(0, LONGEST_NAME)
     if (grantedExpires === 0) {

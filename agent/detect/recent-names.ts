@@ -4,8 +4,8 @@ import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
 /** Names beyond that are not told apart any more: `names` then says this many, which is over every threshold. */
 export const MOST_NAMES = 64
 
-/** None, one, or some hashes. Most sources of a flood have one: they cost no set. */
-type Names = ReadonlySet<number> | number | undefined
+/** None, one, or some hashes, which are never changed in place. Most sources of a flood have one: they cost no list. */
+type Names = readonly number[] | number | undefined
 
 /**
  * Events of late and the different names among them, in two halves of a span: the current one and the one before. So
@@ -27,7 +27,7 @@ export class RecentNames {
   add(name: string, at: EpochMilliseconds): void {
     this.#advance(at)
     this.#events++
-    this.#names = including(this.#names, hashText(name))
+    this.#names = including(this.#names, smallHash(name))
   }
 
   events(now: EpochMilliseconds): number {
@@ -51,7 +51,7 @@ export class RecentNames {
   /** Whether this name was among them; of more than `MOST_NAMES` nobody knows, so each may be. */
   has(name: string, now: EpochMilliseconds): boolean {
     if (this.names(now) >= MOST_NAMES) return true
-    const value = hashText(name)
+    const value = smallHash(name)
     return has(this.#names, value) || has(this.#namesBefore, value)
   }
 
@@ -60,6 +60,17 @@ export class RecentNames {
     this.#names = undefined
     this.#eventsBefore = 0
     this.#namesBefore = undefined
+  }
+
+  /** The same once more, to be counted on by itself. */
+  copy(): RecentNames {
+    const other = new RecentNames((this.#half * 2) / 1000)
+    other.#began = this.#began
+    other.#events = this.#events
+    other.#names = this.#names
+    other.#eventsBefore = this.#eventsBefore
+    other.#namesBefore = this.#namesBefore
+    return other
   }
 
   /** A clock that steps back (captures can) counts into the current half. */
@@ -79,20 +90,24 @@ export class RecentNames {
   }
 }
 
+/** Signed, since V8 keeps those in place and makes an object of every larger number. */
+function smallHash(text: string): number {
+  return hashText(text) | 0
+}
+
+/** A list of exactly so many: one that is pushed to has room for 17 from its first entry on. */
 function including(names: Names, name: number): Names {
   if (names === undefined) return name
-  if (typeof names === 'number') return names === name ? names : new Set([names, name])
-  // Nobody else holds the set: it may grow where it is.
-  if (names.size < MOST_NAMES) (names as Set<number>).add(name)
-  return names
+  if (typeof names === 'number') return names === name ? names : [names, name]
+  return names.length >= MOST_NAMES || names.includes(name) ? names : names.concat(name)
 }
 
 function has(names: Names, name: number): boolean {
-  return typeof names === 'number' ? names === name : (names?.has(name) ?? false)
+  return typeof names === 'number' ? names === name : (names?.includes(name) ?? false)
 }
 
 function sizeOf(names: Names): number {
-  return typeof names === 'number' ? 1 : (names?.size ?? 0)
+  return typeof names === 'number' ? 1 : (names?.length ?? 0)
 }
 
 /** `12`, or `64 or more`. */

@@ -106,10 +106,10 @@ export interface BaselineEntry {
 /** A change of state, or an anomaly that began or ended. */
 export interface WeatherEntry {
   readonly time: EpochMilliseconds
-  readonly what: 'weather' | 'strict' | 'anomaly'
+  readonly what: 'weather' | 'strict' | 'anomaly' | 'outage'
   /** What it was from then on. */
   readonly state: string
   readonly why: string
-  /** What it was decided from. */
+  /** What it was decided from, and the most that came while it stood. */
   readonly figures: Evidence
 }

@@ -1,5 +1,5 @@
 import type { Clock, EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
-import type { RecordBatch } from '../observe/recorded.ts'
+import type { RecordBatch, RecordedExchange } from '../observe/recorded.ts'
 import { DAY, type History, type HistoryBounds } from './history.ts'
 import { JournalError } from './journal.ts'
 import { openHistory } from './open-history.ts'
@@ -44,6 +44,16 @@ export class HistoryKeeper {
     if (this.#o.days() <= 0) return
     const rows = batch.exchanges.length + batch.registers.length + batch.totals.length
     if (!this.#attempt((history) => history.write(batch))) this.lost += rows
+  }
+
+  /** Registrations that last now, as far as they were recorded, in the order in which they were made; at most so many. */
+  registrations({ limit }: { readonly limit: number }): readonly RecordedExchange[] {
+    let found: readonly RecordedExchange[] = []
+    if (this.#o.days() > 0)
+      this.#attempt((history) => {
+        found = history.registrationsAt(this.#o.clock(), { limit })
+      })
+    return found
   }
 
   /** To be called every minute or so. */

@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3'
 import { type Address, type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { MinuteTotals, RecordBatch, RecordedExchange, RegisterMinute } from '../observe/recorded.ts'
-import type { History, HistoryBounds, HistoryExtent, SourceSuccess } from './history.ts'
+import { DAY, type History, type HistoryBounds, type HistoryExtent, type SourceSuccess } from './history.ts'
 
 /** A table's rows that one look takes out at most: some 30 ms. */
 const MOST_REMOVED = 5_000
@@ -137,6 +137,10 @@ export function historyTables(database: Database, bounds: HistoryBounds): Omit<H
     `SELECT address, max(last) AS at, max(last + expires * 1000) AS until FROM exchanges
      WHERE slot < ? AND outcome = 'success' AND removal = 0 GROUP BY address`,
   )
+  const registrations = database.prepare<unknown[], ExchangeRow>(
+    `SELECT * FROM exchanges WHERE slot >= ? AND outcome = 'success' AND (removal = 1 OR last + expires * 1000 > ?)
+     ORDER BY last DESC LIMIT ?`,
+  )
   const ends = database.prepare<unknown[], { from: number | null; to: number | null }>(
     'SELECT min(minute) AS "from", max(minute) AS "to" FROM totals',
   )
@@ -148,11 +152,10 @@ export function historyTables(database: Database, bounds: HistoryBounds): Omit<H
        sum(sources_let_go) AS sourcesLetGo, sum(exchanges_let_go) AS exchangesLetGo
      FROM totals WHERE minute >= ? AND minute < ?`,
   )
-  const oldest = {
-    exchanges: database.prepare<unknown[], { slot: number }>(
-      'SELECT slot FROM exchanges ORDER BY slot LIMIT 1',
-    ),
-  }
+  // A success is kept with its hour, which began before it: the rows of the first hour say when the first one came.
+  const oldest = database.prepare<unknown[], { first: number | null }>(
+    `SELECT min(max(slot, first)) AS first FROM exchanges WHERE slot < (SELECT min(slot) FROM exchanges) + ${DAY / 24}`,
+  )
   const key = 'slot, address, port, account, outcome, grade, transport, removal'
   const removeExchanges = database.prepare(
     `DELETE FROM exchanges WHERE (${key}) IN (SELECT ${key} FROM exchanges WHERE slot < ? ORDER BY slot LIMIT ?)`,
@@ -205,10 +208,15 @@ export function historyTables(database: Database, bounds: HistoryBounds): Omit<H
     exchangesBetween: (from, to) => exchangesOf.all(from, to).map(exchangeOf),
     registersBetween: (from, to) => registersOf.all(from, to).map(registerOf),
     successesBefore: (before) => latestOfSources(successes.all(before)),
+    registrationsAt: (now, { limit }) =>
+      registrations
+        .all(now - DAY, now, limit)
+        .reverse()
+        .map(exchangeOf),
     extent(range = { from: 0, to: Number.MAX_SAFE_INTEGER }): HistoryExtent {
       const { from, to } = ends.get() ?? { from: null, to: null }
       const sum = sums.get(range.from, range.to)
-      const first = oldest.exchanges.get()?.slot ?? null
+      const first = oldest.get()?.first ?? null
       return {
         // Rows that had to go for lack of room went from the oldest on, whatever the totals still say.
         from: sizeOf('removed') > 0 ? first : smaller(from, first),

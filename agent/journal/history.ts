@@ -14,6 +14,11 @@ export interface History {
   registersBetween(from: EpochMilliseconds, to: EpochMilliseconds): readonly RegisterMinute[]
   /** The last lasting success of each source before a moment. */
   successesBefore(before: EpochMilliseconds): readonly SourceSuccess[]
+  /**
+   * Registrations that last at a moment, and those that were taken back within the last day: at most so many, the last
+   * of them, in the order in which they were last made.
+   */
+  registrationsAt(now: EpochMilliseconds, options: { readonly limit: number }): readonly RecordedExchange[]
   extent(range?: { readonly from: EpochMilliseconds; readonly to: EpochMilliseconds }): HistoryExtent
   /** Lets go what is older. */
   tidy(before: EpochMilliseconds): { readonly removed: number }
@@ -28,7 +33,7 @@ export interface SourceSuccess {
 
 /** How far the record reaches, and what is known to be missing in it. */
 export interface HistoryExtent {
-  /** Null where nothing is recorded. */
+  /** When the first began that is still there, to the minute; null where nothing is recorded. */
   readonly from: EpochMilliseconds | null
   readonly to: EpochMilliseconds | null
   readonly exchangeRows: number

@@ -78,6 +78,8 @@ export interface Journal {
   /** The hours that began at or after `since`, oldest first. */
   baseline(since: EpochMilliseconds): readonly BaselineEntry[]
   recordWeather(entry: WeatherEntry): void
+  /** Other figures for a change that was recorded with this time. */
+  amendWeather(entry: WeatherEntry): void
   /** Newest first. */
   listWeather(options: { readonly limit: number }): readonly WeatherEntry[]
 

@@ -12,12 +12,13 @@ interface WeatherRow extends Omit<WeatherEntry, 'figures'> {
 export function weatherTables(
   database: Database,
   bounds: JournalBounds['weather'],
-): Pick<Journal, 'recordWeather' | 'listWeather' | 'recordBaseline' | 'baseline'> & {
+): Pick<Journal, 'recordWeather' | 'amendWeather' | 'listWeather' | 'recordBaseline' | 'baseline'> & {
   tidyWeather(now: EpochMilliseconds): number
 } {
   const insert = database.prepare(
     'INSERT INTO weather (time, what, state, why, figures) VALUES (?, ?, ?, ?, ?)',
   )
+  const amend = database.prepare('UPDATE weather SET figures = ? WHERE time = ? AND what = ? AND state = ?')
   const list = database.prepare<unknown[], WeatherRow>(
     'SELECT time, what, state, why, figures FROM weather ORDER BY id DESC LIMIT ?',
   )
@@ -40,6 +41,9 @@ export function weatherTables(
   return {
     recordWeather({ time, what, state, why, figures }) {
       insert.run(time, what, state, boundedText(why), evidenceToJson(figures))
+    },
+    amendWeather({ time, what, state, figures }) {
+      amend.run(evidenceToJson(figures), time, what, state)
     },
     listWeather: ({ limit }) =>
       list.all(limit).map((row) => ({ ...row, figures: JSON.parse(row.figures) as Evidence })),

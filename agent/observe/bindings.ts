@@ -1,7 +1,8 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
-import type { Address, Source } from '../../registrar/net/address.ts'
+import { type Address, type Prefix, prefixContains, type Source } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import type { ExchangeEnded, LearntBinding, Transport } from './observation.ts'
+import type { RecordedExchange } from './recorded.ts'
 
 const MOST_BINDINGS = 65_536
 const MOST_ADDRESSES = 65_536
@@ -10,6 +11,14 @@ const MOST_PORTS = 4_096
 const LONGEST_NAME = 128
 /** Phones refresh late, and the kernel's proven lane lasts so much longer too. */
 const GRACE: Milliseconds = 60_000
+/** Contacts that a row of the record keeps. */
+export const MOST_RECORDED = 2
+
+/** When an address and port is let go, and how it was reached. */
+interface PortEnd {
+  readonly until: EpochMilliseconds
+  readonly transport: Transport
+}
 
 /** Where an account can be reached, as the softswitch said it in a 200. */
 export interface Binding {
@@ -26,6 +35,13 @@ export interface Binding {
   readonly expiresAt: EpochMilliseconds
 }
 
+/** An address and port that somebody is registered from. */
+export interface BoundPort extends Source {
+  readonly transport: Transport
+  /** When the registration that was made there last ends. */
+  readonly until: EpochMilliseconds
+}
+
 /** What a believed 200 changed about one account. */
 export interface BindingsLearnt {
   readonly account: string
@@ -34,7 +50,7 @@ export interface BindingsLearnt {
   readonly own: Binding | undefined
   /** As it stood before this REGISTER; undefined where it is a new contact. */
   readonly before: Binding | undefined
-  /** Live until now, and listed no more: replaced by this REGISTER, or taken back by it (`removed`). */
+  /** Live until now, and listed no more: replaced by this REGISTER, or taken back by it (`removed`); none by a query. */
   readonly replaced: readonly Binding[]
   /** The account's other live bindings, which stay. */
   readonly beside: readonly Binding[]
@@ -49,7 +65,7 @@ export interface BindingsLearnt {
  */
 export class LearntBindings {
   readonly #accounts: BoundedMap<string, readonly Binding[]>
-  readonly #ports = new BoundedMap<Address, Map<number, EpochMilliseconds>>({ capacity: MOST_ADDRESSES })
+  readonly #ports = new BoundedMap<Address, Map<number, PortEnd>>({ capacity: MOST_ADDRESSES })
   readonly #capacity: number
   #size = 0
   #letGo = 0
@@ -71,27 +87,54 @@ export class LearntBindings {
 
   /** Takes the contacts of a success over. */
   learn(ended: ExchangeEnded): BindingsLearnt {
-    const { time: at, source, grantedExpires } = ended
+    return this.#learn(ended, { isWhole: true, since: ended.time })
+  }
+
+  /**
+   * Takes over what was recorded of registrations before a restart, oldest first. A row keeps few of the contacts that
+   * a 200 listed, so what it does not list is not taken for gone where there may have been more.
+   */
+  restore(rows: readonly RecordedExchange[]): void {
+    for (const row of rows) {
+      const { first, last, count, slot, ...ended } = row
+      const isWhole = row.bindings.length < MOST_RECORDED
+      this.#learn({ ...ended, kind: 'exchange', time: last, answeredIn: null }, { isWhole, since: first })
+    }
+  }
+
+  /** Somebody is registered from there until then, as is known from before a restart; who, nobody knows any more. */
+  restorePort(source: Source, until: EpochMilliseconds): void {
+    this.#setPort(source, { until: until + GRACE, transport: 'udp' })
+  }
+
+  #learn(
+    ended: ExchangeEnded,
+    { isWhole, since }: { readonly isWhole: boolean; readonly since: EpochMilliseconds },
+  ): BindingsLearnt {
+    const { time: at, grantedExpires, isQuery = false } = ended
     const account = ended.account.slice(0, LONGEST_NAME)
     const removed = grantedExpires === 0
-    this.#markPort(source, removed ? 0 : at + grantedExpires * 1000 + GRACE)
+    if (!isQuery) this.#markPort(ended)
     const known = this.#accounts.get(account) ?? []
     const live = known.filter(({ expiresAt }) => expiresAt > at)
     // A 200 that grants something and lists nothing that can be read says nothing about the contacts.
     if (ended.bindings.length === 0 && !removed)
       return { account, at, own: undefined, before: undefined, replaced: [], beside: live, removed }
-    const ownContact = removed ? undefined : findOwn(ended, live)
+    const ownContact = removed || isQuery ? undefined : findOwn(ended, live)
     const listed = ended.bindings
       .filter(({ expires }) => expires > 0)
-      .map((binding) => renew(binding, { ended, account, live, isOwn: binding.contact === ownContact }))
+      .map((binding) =>
+        renew(binding, { ended, account, live, since, isOwn: binding.contact === ownContact }),
+      )
     const contacts = new Set(listed.map(({ contact }) => contact))
-    this.#keep(account, listed, at)
+    const others = isWhole ? [] : live.filter(({ contact }) => !contacts.has(contact))
+    this.#keep(account, [...others, ...listed], at)
     return {
       account,
       at,
       own: listed.find(({ contact }) => contact === ownContact),
       before: live.find(({ contact }) => contact === ownContact),
-      replaced: live.filter(({ contact }) => !contacts.has(contact)),
+      replaced: isQuery ? [] : live.filter(({ contact }) => !contacts.has(contact)),
       beside: listed.filter(({ contact }) => contact !== ownContact),
       removed,
     }
@@ -99,15 +142,29 @@ export class LearntBindings {
 
   /** Whether somebody registered from exactly this address and port, and that lasts (with a minute's grace). */
   isBoundAt({ address, port }: Source, now: EpochMilliseconds): boolean {
-    return (this.#ports.get(address)?.get(port) ?? 0) > now
+    return (this.#ports.get(address)?.get(port)?.until ?? 0) > now
   }
 
   /** Whether somebody registered from some port of the address, and that lasts (with a minute's grace). */
   isBoundAtAddress(address: Address, now: EpochMilliseconds): boolean {
-    for (const until of this.#ports.get(address)?.values() ?? []) {
+    for (const { until } of this.#ports.get(address)?.values() ?? []) {
       if (until > now) return true
     }
     return false
+  }
+
+  /** Who is registered from a prefix, at most so many; those of them that last longest first. For people: it looks at all. */
+  boundIn(
+    prefix: Prefix,
+    { now, limit }: { readonly now: EpochMilliseconds; readonly limit: number },
+  ): readonly BoundPort[] {
+    const found: BoundPort[] = []
+    for (const [address, ports] of this.#ports.entries()) {
+      if (!prefixContains(prefix, address)) continue
+      for (const [port, { until, transport }] of ports)
+        if (until - GRACE > now) found.push({ address, port, transport, until: until - GRACE })
+    }
+    return found.sort((a, b) => b.until - a.until).slice(0, limit)
   }
 
   /** The bindings of one account that last, those that were refreshed last at the end. */
@@ -143,13 +200,18 @@ export class LearntBindings {
     })
   }
 
-  #markPort({ address, port }: Source, until: EpochMilliseconds): void {
-    const ports = this.#ports.get(address) ?? new Map<number, EpochMilliseconds>()
-    if (until === 0) ports.delete(port)
+  #markPort({ source, time, transport, grantedExpires }: ExchangeEnded): void {
+    const until = time + grantedExpires * 1000 + GRACE
+    this.#setPort(source, grantedExpires === 0 ? undefined : { until, transport })
+  }
+
+  #setPort({ address, port }: Source, end: PortEnd | undefined): void {
+    const ports = this.#ports.get(address) ?? new Map<number, PortEnd>()
+    if (end === undefined) ports.delete(port)
     else {
       // A phone that comes with new ports again and again pushes out its own oldest one.
       if (!ports.delete(port) && ports.size >= MOST_PORTS) ports.delete(ports.keys().next().value!)
-      ports.set(port, until)
+      ports.set(port, end)
     }
     if (ports.size === 0) this.#ports.delete(address)
     else this.#ports.set(address, ports)
@@ -177,10 +239,11 @@ function renew(
     readonly ended: ExchangeEnded
     readonly account: string
     readonly live: readonly Binding[]
+    readonly since: EpochMilliseconds
     readonly isOwn: boolean
   },
 ): Binding {
-  const { ended, account, live, isOwn } = of
+  const { ended, account, live, since, isOwn } = of
   const known = live.find((binding) => binding.contact === contact)
   const expiresAt = ended.time + expires * 1000
   if (!isOwn && known) return { ...known, expiresAt }
@@ -190,7 +253,7 @@ function renew(
     source: isOwn ? ended.source : null,
     transport: ended.transport,
     userAgent: isOwn ? ended.userAgent : '',
-    registeredAt: known?.registeredAt ?? ended.time,
+    registeredAt: known?.registeredAt ?? since,
     refreshedAt: ended.time,
     expiresAt,
   }

@@ -1,37 +1,27 @@
-import { BoundedMap } from '../../registrar/bounded-map.ts'
-import { type Source, showSource } from '../../registrar/net/address.ts'
+import type { Source } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
 import type { SipMessage, SipRequest, SipResponse } from '../../registrar/sip/message.ts'
 import { BareRegisters } from './bare-registers.ts'
+import { readAnswers, readIssued } from './digest-headers.ts'
+import { readGranted } from './granted.ts'
 import { areOfOne, type Credentials, judgedBy, keptOf } from './judged-credentials.ts'
 import { IssuedNonces, type NonceUser } from './nonces.ts'
 import type { ExchangeEnded, ExchangeOutcome, Grade, Observation, Transport } from './observation.ts'
 import { OtherLogins } from './other-logins.ts'
 import { ownCopy, ownKey } from './own-copy.ts'
-import {
-  readAccount,
-  readAnswers,
-  readGranted,
-  readIssued,
-  readTransaction,
-  readWrittenContact,
-  removesBindings,
-} from './register-fields.ts'
+import { readAccount, readTransaction, readWrittenContact, removesBindings } from './register-fields.ts'
 import { SeenRegister } from './seen-register.ts'
 import { SentNonces } from './sent-nonces.ts'
 import { Sight } from './sight.ts'
 import { accountOf, attemptOf, keyOf, silence, type Transaction, userAgentOf } from './transaction.ts'
-import { countVias } from './vias.ts'
+import { Transactions } from './transactions.ts'
+import { answerPort, countVias } from './vias.ts'
 
 /** A transaction is over after 32 s (64 × T1, RFC 3261 section 17.1.2.2). */
 const TRANSACTION_LIFETIME: Milliseconds = 32_000
 const MOST_TRANSACTIONS = 65_536
 /** What is kept of a To header, of a user name and of a Contact. */
 const LONGEST_FIELD = 256
-/** Ports that sent REGISTERs too large to be read. */
-const MOST_UNREAD = 4_096
-/** Credentials over no nonce that anybody was sent, of whomever To names. */
-const UNREAD: readonly Credentials[] = [{ nonce: '', username: '', realm: '' }]
 /** How often transactions are looked through for those that are over, by the clock of the messages. */
 const LOOK_EVERY: Milliseconds = 250
 
@@ -78,15 +68,14 @@ export class Exchanges {
   readonly #sent = new SentNonces()
   readonly #logins = new OtherLogins(this.nonces)
   readonly sight: Sight
-  readonly #transactions: BoundedMap<string, Transaction>
+  readonly #transactions: Transactions
   readonly #bare = new BareRegisters()
-  readonly #unread = new BoundedMap<string, EpochMilliseconds>({ capacity: MOST_UNREAD })
   readonly #isBound: NonNullable<ExchangesOptions['isBound']>
   readonly #sawAllSince: NonNullable<ExchangesOptions['sawAllSince']>
   #lookedAt: EpochMilliseconds = Number.NEGATIVE_INFINITY
 
   constructor(options: ExchangesOptions = {}) {
-    this.#transactions = new BoundedMap({ capacity: options.mostTransactions ?? MOST_TRANSACTIONS })
+    this.#transactions = new Transactions({ capacity: options.mostTransactions ?? MOST_TRANSACTIONS })
     this.#isBound = options.isBound ?? (() => false)
     this.#sawAllSince = options.sawAllSince ?? (() => true)
     this.sight = options.sight ?? new Sight()
@@ -151,14 +140,18 @@ export class Exchanges {
     )
     const answersOwnNonce = nonces.some((nonce) => this.nonces.provesPath(nonce, source.address))
     const answersChallenge = nonces.some((nonce) => this.nonces.wasIssuedTo(nonce, source.address))
-    const answersSentNonce = nonces.some((nonce) => this.#sent.wasSentTo(nonce, source))
+    const answersSentNonce = nonces.some((nonce) => this.#sent.wasSentTo(nonce, source, transport))
     const transaction = readTransaction(request)
     if (transaction) {
-      const key = keyOf(transport, source.address, transaction)
+      const key = keyOf(transport, source, transaction)
       const attempt = attemptOf(answers)
       // Other credentials under a known Call-ID and CSeq are no retransmission but the next attempt.
-      if (this.#transactions.get(key)?.attempt !== attempt) {
+      if (!this.#transactions.hasAttempt(key, attempt)) {
+        const port = transport === 'udp' ? answerPort(request) : undefined
+        const alias =
+          port === undefined ? undefined : keyOf(transport, { address: source.address, port }, transaction)
         this.#begin(key, seen, {
+          alias,
           askedAt: time,
           to: request.first('to') ?? '',
           userAgent: userAgentOf(request),
@@ -170,6 +163,7 @@ export class Exchanges {
           answersOwnNonce,
           isCertain: nonces.some((nonce) => this.nonces.isCertain(nonce)),
           answersSentNonce,
+          nonceIssued: nonces.some((nonce) => this.nonces.isKnown(nonce)),
           removes: removesBindings(request),
         })
       }
@@ -182,23 +176,13 @@ export class Exchanges {
     })
   }
 
-  /** A REGISTER that is too large to be read: what a softswitch makes of it is a failure where it refuses it. */
-  unread(source: Source, time: EpochMilliseconds): void {
-    this.#unread.set(showSource(source), time)
-  }
-
-  #wasUnread(source: Source, now: EpochMilliseconds): boolean {
-    if (this.#unread.size === 0) return false
-    this.#unread.sweep((at) => now - at > TRANSACTION_LIFETIME)
-    return this.#unread.has(showSource(source))
-  }
-
   #askedBare({ time, transport, source, destination }: SeenMessage, request: SipRequest): void {
     if (this.#bare.isCrowded(source)) return
     const transaction = readTransaction(request)
-    if (!transaction) return
+    // Of one that is answered elsewhere nothing follows when no answer is seen here.
+    if (!transaction || (transport === 'udp' && (answerPort(request) ?? source.port) !== source.port)) return
     this.#bare.asked({
-      key: keyOf(transport, source.address, transaction),
+      key: keyOf(transport, source, transaction),
       at: time,
       source,
       transport,
@@ -224,18 +208,16 @@ export class Exchanges {
       this.sight.seesAnswers(of.serverPort, of.transport) &&
       this.#sawAllSince(at) &&
       this.#isBound(of.source, at)
-    this.#transactions.sweep((known) => {
-      if (now - known.startedAt <= TRANSACTION_LIFETIME) return false
+    for (const known of this.#transactions.takeOver(now, TRANSACTION_LIFETIME)) {
       // Credentials over a nonce that was not sent to this port could be anybody's.
-      const isDue = !known.ended && known.askedAt !== undefined && known.answersItsChallenge
+      const isDue = known.askedAt !== undefined && known.answersItsChallenge
       if (isDue && mayBeSaid(known, known.startedAt))
         silent.push({
           ...silence(now, known),
           account: accountOf(known, known.credentials),
           withCredentials: true,
         })
-      return true
-    })
+    }
     for (const bare of this.#bare.takeSilent(now, TRANSACTION_LIFETIME)) {
       if (mayBeSaid(bare, bare.at))
         silent.push({ ...silence(now, bare), account: readAccount(bare.to), withCredentials: false })
@@ -254,6 +236,8 @@ export class Exchanges {
       answersOwnNonce: boolean
       isCertain: boolean
       answersSentNonce: boolean
+      nonceIssued: boolean
+      alias?: string | undefined
     },
   ): Transaction {
     // A TCP handshake needs the answers to arrive, which a forger's never do.
@@ -274,10 +258,12 @@ export class Exchanges {
       provesPath,
       pathCertain: overTcp || of.isCertain,
       answersItsChallenge: provesPath || of.answersSentNonce,
+      nonceOfPort: of.answersSentNonce,
+      nonceIssued: of.nonceIssued,
       removes: of.removes,
       ended: false,
     }
-    this.#transactions.set(key, transaction)
+    this.#transactions.begin(key, transaction, of.alias)
     return transaction
   }
 
@@ -296,19 +282,21 @@ export class Exchanges {
         server: seen.source,
         callId: transaction.callId,
       })
-      if (isOfRegister) this.#sent.sent(nonce, client)
+      if (isOfRegister) this.#sent.sent(nonce, client, seen.transport)
     }
     const login = isOfRegister
       ? undefined
       : this.#logins.answered(seen, response, { transaction, challenges })
     if (login || response.status < 200) return login
-    const key = keyOf(seen.transport, client.address, transaction)
+    const key = keyOf(seen.transport, client, transaction)
     // Softswitches take a REGISTER for one whatever its CSeq says. Of those only a refusal is believed: another request
     // with the same fields may be what was answered otherwise.
-    if (!isOfRegister && !(this.#transactions.get(key) && isRefusal(response.status))) return undefined
+    if (!isOfRegister && !(this.#transactions.has(key) && isRefusal(response.status))) return undefined
     const bare = this.#bare.answered(client, key)
+    const asked = this.#transactions.answer(key)
+    if (asked === 'answered') return undefined
     const known =
-      this.#transactions.get(key) ??
+      asked ??
       this.#begin(key, seen, {
         askedAt: bare?.at,
         to: response.first('to') ?? '',
@@ -316,14 +304,14 @@ export class Exchanges {
         contact: '',
         client,
         serverPort: seen.source.port,
-        credentials: this.#wasUnread(client, seen.time) ? UNREAD : [],
+        credentials: [],
         attempt: '',
         answersOwnNonce: false,
         isCertain: false,
         answersSentNonce: false,
+        nonceIssued: false,
         removes: false,
       })
-    if (known.ended) return undefined
     known.ended = true
     const stale = challenges.some((challenge) => challenge.stale)
     const judged = judgedBy(known.credentials, challenges)
@@ -333,10 +321,12 @@ export class Exchanges {
     let grade: Grade = known.provesPath ? 'path' : 'packet'
     let grantedExpires: Seconds = 0
     let bindings: ExchangeEnded['bindings'] = []
+    let isQuery = false
     if (outcome === 'success') {
       // The answer to a removal lists the bindings of the account's other phones.
-      const granted = readGranted(response, { own: known.contact })
-      grantedExpires = known.removes ? 0 : granted.longest
+      const granted = readGranted(response, { own: known.contact, source: known.source })
+      grantedExpires = known.removes ? 0 : granted.expires
+      isQuery = granted.isQuery
       bindings = granted.bindings
       if (areOfOne(judged)) for (const { nonce } of judged) this.nonces.succeeded(nonce, user)
       if (known.provesPath && judged.length > 0) grade = 'account'
@@ -357,8 +347,11 @@ export class Exchanges {
       grade,
       withCredentials: judged.length > 0,
       answersItsChallenge: known.answersItsChallenge,
+      nonceOfPort: known.nonceOfPort,
+      nonceIssued: known.nonceIssued,
       ...(grade === 'path' && !known.pathCertain ? { pathCertain: false } : {}),
       grantedExpires,
+      ...(isQuery ? { isQuery: true as const } : {}),
       ...(outcome === 'success' ? { vias: countVias(response) } : {}),
     }
   }

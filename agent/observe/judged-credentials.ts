@@ -1,5 +1,5 @@
+import type { Answer } from './digest-headers.ts'
 import { ownCopy, ownKey } from './own-copy.ts'
-import type { Answer } from './register-fields.ts'
 
 const LONGEST_FIELD = 256
 

@@ -1,5 +1,5 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
-import type { Address, Source } from '../../registrar/net/address.ts'
+import { type Address, type Prefix, type Source, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import { SharingByServer } from './nonce-sharing.ts'
 import { ownCopy } from './own-copy.ts'
@@ -25,7 +25,8 @@ export interface Issue {
 }
 
 interface IssuedNonce {
-  readonly issuedTo: Address
+  /** The source: whoever has one address of an IPv6 /64 has them all. */
+  readonly issuedTo: Prefix
   readonly issuedBy: Source
   /** Tells the dialog that it was issued in from others. */
   readonly dialog: number
@@ -50,7 +51,7 @@ export class IssuedNonces {
     const known = this.#nonces.get(nonce)
     if (!known) {
       this.#nonces.set(nonce, {
-        issuedTo: to,
+        issuedTo: sourcePrefixOf(to),
         issuedBy: server,
         dialog: numberOf(callId),
         issuedAt: at,
@@ -58,7 +59,7 @@ export class IssuedNonces {
         goodFor: new Set(),
       })
       this.sharing.fresh(server, { to, at })
-    } else if (known.issuedTo !== to) {
+    } else if (known.issuedTo !== sourcePrefixOf(to)) {
       known.shared = true
       // Some softswitches keep a nonce for a Call-ID, wherever that comes from: of that nobody else gets the nonce, and
       // who copies a Call-ID must not make the softswitch look as if it shared.
@@ -82,7 +83,7 @@ export class IssuedNonces {
   /** Whether using this nonce proves that the user receives what is sent to `address`. */
   provesPath(nonce: string, address: Address): boolean {
     const known = this.#nonces.get(nonce)
-    if (!known || known.shared || known.issuedTo !== address) return false
+    if (!known || known.shared || known.issuedTo !== sourcePrefixOf(address)) return false
     return !this.sharing.shares(known.issuedBy)
   }
 
@@ -100,7 +101,7 @@ export class IssuedNonces {
   /** Whether the nonce was sent to this address, as far as is known: of a shared one only that it was shared. */
   wasIssuedTo(nonce: string, address: Address): boolean {
     const known = this.#nonces.get(nonce)
-    return known !== undefined && (known.shared || known.issuedTo === address)
+    return known !== undefined && (known.shared || known.issuedTo === sourcePrefixOf(address))
   }
 }
 

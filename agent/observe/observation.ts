@@ -75,17 +75,26 @@ export interface ExchangeEnded {
   /** The REGISTER carried credentials. */
   readonly withCredentials: boolean
   /**
-   * The credentials used a nonce that the softswitch was seen to send to this address: to no other, or last to this
+   * The credentials used a nonce that the softswitch was seen to send to this address: to no other, or to this
    * very port. Over TCP the handshake says as much. Anything else may have been made up by somebody who never got an answer.
    */
   readonly answersItsChallenge: boolean
+  /** The credentials are over a nonce that was sent to exactly this address and port; over TCP on this very connection. */
+  readonly nonceOfPort?: boolean
+  /** They are over a nonce that the softswitch was seen to send, to whomever. */
+  readonly nonceIssued?: boolean
   /**
    * False where grade `path` rests on a nonce of which nobody knows yet whether the softswitch gives it to others too:
    * whoever can ask the softswitch unseen (over TLS, by another port) may have used it under this address. Absent: certain.
    */
   readonly pathCertain?: boolean
-  /** For a success: the longest lifetime that the answer grants; 0 where bindings were removed. */
+  /**
+   * For a success: the lifetime that the answer grants the REGISTER's own contact; the longest of all that it lists where
+   * nobody can say which that is. 0 where bindings were removed.
+   */
   readonly grantedExpires: Seconds
+  /** A success that only asked for bindings: it proves the account and registers nothing, whatever the answer lists. */
+  readonly isQuery?: true
   /** Via values in the answer, which are the request's: one for a phone, more behind a proxy. One where unsaid. */
   readonly vias?: number
 }

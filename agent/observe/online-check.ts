@@ -105,7 +105,7 @@ export class OnlineCheck {
     const name = showSource(destination)
     const endpoint = this.#endpoints.get(name) ?? begin(destination)
     this.#giveUp(endpoint, time)
-    const key = keyOf(transport, destination.address, transaction)
+    const key = keyOf(transport, destination, transaction)
     if (endpoint.pending.some((asked) => asked.key === key)) return
     endpoint.lastAsked = time
     this.#endpoints.set(name, endpoint)
@@ -136,7 +136,7 @@ export class OnlineCheck {
     if (message.kind !== 'response' || message.status < 200) return
     const transaction = readTransaction(message)
     if (transaction?.method !== 'OPTIONS') return
-    const key = keyOf(transport, source.address, transaction)
+    const key = keyOf(transport, source, transaction)
     const endpoint = this.#endpoints.get(showSource(source))
     const asked = endpoint?.pending.find((each) => each.key === key)
     if (endpoint && asked) {

@@ -1,12 +1,13 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import type { SipRequest, SipResponse } from '../../registrar/sip/message.ts'
+import { type Issued, readAnswers } from './digest-headers.ts'
 import type { SeenMessage } from './exchanges.ts'
 import { type Credentials, keptOf } from './judged-credentials.ts'
 import type { IssuedNonces, NonceUser } from './nonces.ts'
 import type { ExchangeEnded } from './observation.ts'
 import { ownCopy } from './own-copy.ts'
-import { type Issued, readAnswers, readTransaction, type TransactionFields } from './register-fields.ts'
+import { readTransaction, type TransactionFields } from './register-fields.ts'
 import { accountOf, keyOf, userAgentOf } from './transaction.ts'
 
 /** As for a REGISTER; who rings for longer was accepted by then. */
@@ -53,7 +54,7 @@ export class OtherLogins {
     const transaction = readTransaction(request)
     if (!transaction) return
     this.#requests.sweep(({ askedAt }) => time - askedAt > TRANSACTION_LIFETIME)
-    this.#requests.set(keyOf(transport, source.address, transaction), {
+    this.#requests.set(keyOf(transport, source, transaction), {
       askedAt: time,
       from: ownCopy(request.first('from') ?? '', LONGEST_FIELD),
       userAgent: userAgentOf(request),
@@ -69,7 +70,7 @@ export class OtherLogins {
   ): ExchangeEnded | undefined {
     // A 100 is of the next hop, which has not asked for anything yet.
     if (this.#requests.size === 0 || response.status === 100) return undefined
-    const key = keyOf(transport, client.address, transaction)
+    const key = keyOf(transport, client, transaction)
     const login = this.#requests.get(key)
     if (!login) return undefined
     const { status } = response

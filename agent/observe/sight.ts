@@ -68,6 +68,8 @@ export interface SightOptions {
  * takes that back.
  */
 export class Sight {
+  /** When any answer last left a port, whoever it was for; null: none yet. */
+  answeredAt: EpochMilliseconds | null = null
   readonly #ports = new BoundedMap<number, Port>({ capacity: MOST_PORTS })
   /** Nearly all packets are of one port. */
   #last: Port | undefined
@@ -121,6 +123,7 @@ export class Sight {
   answer(port: number, transport: Transport, at: EpochMilliseconds): void {
     const known = this.#get(port, transport, at)
     if (!known) return
+    this.answeredAt = at
     known.answerAt = at
     known.unanswered.signs = 0
     known.encrypted.signs = 0

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Address, Source } from '../../registrar/net/address.ts'
+import type { Source } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { SipRequest } from '../../registrar/sip/message.ts'
+import type { Answer } from './digest-headers.ts'
 import type { Credentials } from './judged-credentials.ts'
 import type { ExchangeEnded, Transport } from './observation.ts'
 import { ownCopy } from './own-copy.ts'
-import { type Answer, readAccount, type TransactionFields } from './register-fields.ts'
+import { readAccount, type TransactionFields } from './register-fields.ts'
 
 /** Longer keys are hashed, so that a long Call-ID costs no more memory than a short one. */
 const LONGEST_KEY = 160
@@ -21,8 +22,8 @@ export interface Transaction {
   readonly serverPort: number
   readonly transport: Transport
   readonly userAgent: string
-  /** The Contact that the request names, as written; empty where there is none, or several. */
-  readonly contact: string
+  /** The Contact that the request names, as written; empty where it is not known or there are several; undefined: none. */
+  readonly contact: string | undefined
   /** The To header: whom it speaks for is read only when an answer comes. */
   readonly to: string
   /** What a To header says that is too long to be kept; undefined for others. */
@@ -34,8 +35,12 @@ export interface Transaction {
   readonly provesPath: boolean
   /** Nobody else can have been given that nonce. */
   readonly pathCertain: boolean
-  /** As `provesPath`, or over the nonce that was sent last to this very port. */
+  /** As `provesPath`, or over a nonce that was sent to this very port. */
   readonly answersItsChallenge: boolean
+  /** Its credentials are over a nonce that was sent to exactly this address and port; over TCP on this connection. */
+  readonly nonceOfPort: boolean
+  /** They are over a nonce that the softswitch was seen to send to somebody. */
+  readonly nonceIssued: boolean
   readonly removes: boolean
   ended: boolean
 }
@@ -68,15 +73,16 @@ export function userAgentOf(request: SipRequest): string {
 }
 
 /**
- * With the transport: a forger's TCP segment must not lend its grade to a UDP exchange. The method is that of CSeq, whatever
+ * With the transport and the port: a forger's TCP segment must not lend its grade to a UDP exchange, nor a neighbour's answer
+ * end what was forged from the port of somebody else behind the same address. The method is that of CSeq, whatever
  * the request line says: an answer repeats it.
  */
 export function keyOf(
   transport: Transport,
-  client: Address,
+  { address, port }: Source,
   { callId, cseq, method, branch }: TransactionFields,
 ): string {
-  const key = `${transport} ${client} ${cseq} ${method} ${branch} ${callId}`
+  const key = `${transport} ${address} ${port} ${cseq} ${method} ${branch} ${callId}`
   return key.length <= LONGEST_KEY
     ? ownCopy(key, LONGEST_KEY)
     : createHash('sha1').update(key).digest('base64')

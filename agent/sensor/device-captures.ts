@@ -128,8 +128,8 @@ export class DeviceCaptures {
 
 const NOT_STARTED: CaptureState = { state: 'waiting', detail: 'not started' }
 
-/** With both for a moment, the sensor and its children stay within 150 MB. */
-const BUFFER = 40 * 1024 * 1024
+/** Some 30,000 REGISTERs, 1.5 s at the rate from which the kernel's log is read, and more. All of it is held always. */
+const BUFFER = 16 * 1024 * 1024
 /** Answers come as fast as the softswitch can give them. */
 const ANSWERS_BUFFER = 8 * 1024 * 1024
 

@@ -1,5 +1,6 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import { MOST_RECORDED } from '../observe/bindings.ts'
 import type { ExchangeEnded, ExchangeOutcome, LearntBinding } from '../observe/observation.ts'
 import { ownCopy } from '../observe/own-copy.ts'
 import { HOUR, MINUTE, type RecordedExchange } from '../observe/recorded.ts'
@@ -12,9 +13,7 @@ const MOST_TOLD = 1_000
 const MOST_UNSTEADY = 10_000
 const LONGEST_ACCOUNT = 128
 const LONGEST_AGENT = 80
-const LONGEST_CONTACT = 120
-const MOST_BINDINGS = 2
-
+const LONGEST_CONTACT = 256
 /** What decides something; a challenge is the normal first half of a registration. */
 const RECORDED: ReadonlySet<ExchangeOutcome> = new Set(['success', 'failure', 'stale', 'refused'])
 
@@ -57,7 +56,7 @@ export class ExchangeTally {
       answersItsChallenge: ended.answersItsChallenge || (known?.answersItsChallenge ?? false),
       grantedExpires,
       userAgent: ownCopy(ended.userAgent ?? '', LONGEST_AGENT),
-      bindings: (ended.bindings ?? []).slice(0, MOST_BINDINGS).map(boundedBinding),
+      bindings: fewOf(ended.bindings ?? []).map(boundedBinding),
     }
     if (known) Object.assign(known, said, { count: known.count + 1 })
     else
@@ -102,6 +101,13 @@ export function beginOf(time: EpochMilliseconds, span: Milliseconds): EpochMilli
   return Math.floor(time / span) * span
 }
 
-function boundedBinding({ contact, expires }: LearntBinding): LearntBinding {
-  return { contact: ownCopy(contact, LONGEST_CONTACT), expires }
+/** The REGISTER's own first: who it was that registered is worth more than who else did. */
+function fewOf(bindings: readonly LearntBinding[]): readonly LearntBinding[] {
+  const few = bindings.slice(0, MOST_RECORDED)
+  const own = bindings.find(({ own }) => own)
+  return own === undefined || few.includes(own) ? few : [own, ...few.slice(0, MOST_RECORDED - 1)]
+}
+
+function boundedBinding(binding: LearntBinding): LearntBinding {
+  return { ...binding, contact: ownCopy(binding.contact, LONGEST_CONTACT) }
 }

@@ -1,7 +1,10 @@
 import type { Milliseconds } from '../../registrar/net/time.ts'
 import { devicesToWatch } from '../discover/devices-to-watch.ts'
+import { growHeapBy } from '../small-heap.ts'
 import type { FromSensor, SensorSettings, ToSensor } from './messages.ts'
 import { Sensor } from './sensor.ts'
+
+growHeapBy(30)
 
 /** The sensor's process: told by the daemon what to watch, it reports until the daemon goes away. */
 const send = (message: FromSensor) => {

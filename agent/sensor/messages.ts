@@ -1,15 +1,16 @@
-import type { Address, Prefix } from '../../registrar/net/address.ts'
+import type { Address, Prefix, Source } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { Totals } from '../detect/detector.ts'
 import type { DetectionPolicy, Verdict } from '../detect/verdict.ts'
 import type { LogPaths } from '../logs/log-event.ts'
 import type { FollowedLog } from '../logs/log-evidence.ts'
-import type { Binding } from '../observe/bindings.ts'
+import type { Binding, BoundPort } from '../observe/bindings.ts'
 import type { NonceSharing } from '../observe/nonce-sharing.ts'
 import type { EndpointCounts, EndpointSeen, EndpointState } from '../observe/online-check.ts'
-import type { RecordBatch } from '../observe/recorded.ts'
+import type { RecordBatch, RecordedExchange } from '../observe/recorded.ts'
 import type { PortSight } from '../observe/sight.ts'
 import type { AnswersSummary } from './answer-figures.ts'
+import type { SilenceSummary } from './asked-in-vain.ts'
 import type { LaneReport } from './lane-batch.ts'
 import type { SeenExchange } from './last-exchanges.ts'
 
@@ -43,6 +44,8 @@ export interface SensorSettings {
   readonly known: readonly KnownSuccess[]
   readonly lanes: LaneSettings
   readonly sampling: SamplingSettings
+  /** Who was registered with the softswitch before; absent where nobody knows. */
+  readonly registered?: RegisteredBefore
   /** What was learnt of the softswitch's nonces before; absent where nothing was. */
   readonly nonces?: readonly NonceSharing[]
 }
@@ -68,6 +71,14 @@ export interface KnownSuccess {
   readonly until: EpochMilliseconds
   /** About so many accounts registered there, where that is known. */
   readonly accounts?: number
+}
+
+/** Who is registered, as it was known before the sensor started. */
+export interface RegisteredBefore {
+  /** Addresses and ports over UDP that the kernel serves as proven. */
+  readonly ports: readonly { readonly source: Source; readonly until: EpochMilliseconds }[]
+  /** What was recorded of their registrations, in the order in which they were made. */
+  readonly registrations: readonly RecordedExchange[]
 }
 
 export type ToSensor =
@@ -104,6 +115,8 @@ export interface SourceKnowledge {
   readonly exchanges?: readonly SeenExchange[]
   /** Sources whose exchanges had to be forgotten for lack of room; this may be one of them. */
   readonly exchangesLetGo?: number
+  /** Who is registered there now (IPv6: in the /64), over which transport and until when. */
+  readonly bound?: readonly BoundPort[]
   /** Endpoints there that the softswitch asked by OPTIONS, those that it asked last first. */
   readonly endpoints?: readonly EndpointSeen[]
 }
@@ -125,6 +138,8 @@ export interface SensorSummary extends Totals {
   /** REGISTERs to ports whose answers are not seen: they say nothing about the share of successes. */
   readonly unseenRegisters: number
   readonly answers: AnswersSummary
+  /** Whether registered phones wait for any answer at all. */
+  readonly silence: SilenceSummary
   /** How far each protected port can be read. */
   readonly sight: readonly PortSight[]
   /** What is known of the nonces of each softswitch that was seen to challenge. */

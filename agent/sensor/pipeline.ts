@@ -1,6 +1,6 @@
 import type { Address, Source } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
-import type { SipFault, SipMessage, SipReading } from '../../registrar/sip/message.ts'
+import type { SipMessage, SipReading } from '../../registrar/sip/message.ts'
 import { readSipMessage } from '../../registrar/sip/read-message.ts'
 import type { Frame, LoggedBy } from '../capture/frame.ts'
 import { decodeFrame } from '../decode/decode-frame.ts'
@@ -41,13 +41,6 @@ export interface PipelineOptions {
 }
 
 const READING = { limits: READING_LIMITS }
-/** Softswitches read what is over our limits all the same. */
-const OVER_LIMITS: ReadonlySet<SipFault> = new Set([
-  'message-too-long',
-  'too-many-headers',
-  'header-too-long',
-  'uri-too-long',
-])
 /** The bytes of payload up to which the kernel takes a datagram for a keepalive. */
 const KEEPALIVE_PAYLOAD = 39
 /** In characters; and in bytes, of all of it. */
@@ -171,7 +164,6 @@ export class Pipeline {
         if (message) this.#message({ time, transport, source, destination, message })
         if (!this.#isServed(source.address, destination.address)) return
         const what = message ? 'observed' : method === 'REGISTER' ? 'register' : 'other'
-        if (what === 'register' && OVER_LIMITS.has(fault)) this.exchanges.unread(source, time)
         // Those that are logged are counted by the sample.
         if (this.#sighting !== 'logged')
           this.#options.onObservation({ kind: 'malformed', time, source, fault, what }, this.#sighting)

@@ -7,8 +7,9 @@ import { PrefixSet } from '../detect/prefix-set.ts'
 import type { DetectionPolicy } from '../detect/verdict.ts'
 import type { WatchedDevice } from '../discover/devices-to-watch.ts'
 import { LogEvidence } from '../logs/log-evidence.ts'
-import type { Observation } from '../observe/observation.ts'
+import type { Observation, RegisterSeen, Sighting } from '../observe/observation.ts'
 import { Sight } from '../observe/sight.ts'
+import { AskedInVain } from './asked-in-vain.ts'
 import { Captures } from './captures.ts'
 import { LaneBatch } from './lane-batch.ts'
 import { protectedAddresses } from './local-addresses.ts'
@@ -31,6 +32,8 @@ const SUMMARY_INTERVAL: Milliseconds = 1_000
 const MOST_SUCCESSES_WAITING = 1_000
 /** Endpoints at one address that are told of. */
 const MOST_ENDPOINTS_TOLD = 20
+/** Ports at one address that are told of as registered. */
+const MOST_BOUND_TOLD = 200
 /** Silence is said so long after the request, and some seconds more. */
 const LONGEST_SILENCE: Milliseconds = 40_000
 /** What was said of the rules' counters longer ago says nothing of now. */
@@ -45,6 +48,7 @@ export class Sensor {
   readonly #lanes: LaneBatch
   readonly #logs: LogEvidence
   readonly #ownDrops: OwnDrops
+  readonly #asked = new AskedInVain()
   readonly #successes = new Map<Prefix, KnownSuccess>()
   readonly #record = new TrafficRecord({ find: (address) => this.#detector.sources.find(address) })
   readonly #figures: ObservedFigures
@@ -97,6 +101,9 @@ export class Sensor {
     this.#figures = new ObservedFigures(this.#detector)
     for (const { source, at, until, accounts } of settings.known)
       this.#detector.sources.known(source, at, until, accounts)
+    for (const { source, until } of settings.registered?.ports ?? [])
+      this.#detector.bindings.restorePort(source, until)
+    this.#detector.bindings.restore(settings.registered?.registrations ?? [])
     this.#pipeline = new Pipeline({
       ports: { udp: new Set(settings.udpPorts), tcp: new Set(settings.tcpPorts) },
       isProtected: protectedAddresses(settings.destinations),
@@ -116,7 +123,7 @@ export class Sensor {
         return isCounted
       },
       onObservation: (observation, sighting) => {
-        if (this.#mayBeOwnDrop(observation)) return
+        if (this.#mayBeOwnDrop(observation, sighting)) return
         this.#detector.observe(observation, sighting)
         // What is logged is counted by the sample, but for what became of it.
         if (sighting === 'logged' && observation.kind !== 'exchange') return
@@ -190,6 +197,7 @@ export class Sensor {
       accountsBehind: behind.accounts,
       exchanges: this.#record.last.of(address),
       exchangesLetGo: this.#record.last.letGo,
+      bound: this.#detector.bindings.boundIn(record.source, { now: Date.now(), limit: MOST_BOUND_TOLD }),
       endpoints: this.#pipeline.onlineCheck.at(address, Date.now(), { limit: MOST_ENDPOINTS_TOLD }),
     }
   }
@@ -224,18 +232,28 @@ export class Sensor {
   }
 
   /** A silence that our own rules may have made says nothing of the softswitch. */
-  #mayBeOwnDrop(observation: Observation): boolean {
+  #mayBeOwnDrop(observation: Observation, sighting: Sighting): boolean {
     if (observation.kind !== 'register' && observation.kind !== 'exchange') return false
     const { source, time, transport } = observation
+    if (observation.kind === 'register' && transport !== 'udp') {
+      if (this.#detector.bindings.isBoundAt(source, time)) this.#waits(observation)
+    }
     if (transport !== 'udp') return false
     if (observation.kind === 'exchange')
       return (
         observation.outcome === 'silence' && this.#ownDrops.mayHaveDropped(source, time - LONGEST_SILENCE)
       )
     // Who has no bucket of his own is owed no answer either.
-    if (this.#detector.bindings.isBoundAt(source, time))
-      this.#ownDrops.register(source, time, () => this.#isAggregator(source.address, time))
+    if (!this.#detector.bindings.isBoundAt(source, time)) return false
+    this.#ownDrops.register(source, time, () => this.#isAggregator(source.address, time))
+    // Of the sample nobody knows what the rules let through.
+    const isServed = sighting !== 'sampled' && !this.#ownDrops.mayHaveDropped(source, time - LONGEST_SILENCE)
+    if (isServed) this.#waits(observation)
     return false
+  }
+
+  #waits({ source, time, answersUnseen }: RegisterSeen): void {
+    if (!answersUnseen) this.#asked.asked(source, time, this.#pipeline.exchanges.sight.answeredAt)
   }
 
   #isAggregator(address: Address, now: EpochMilliseconds): boolean {
@@ -296,6 +314,11 @@ export class Sensor {
     const lostNow = framesLost > this.#lostBefore
     this.#lostBefore = framesLost
     this.#weighSample(seconds)
+    const isWhole = this.#captures.summaries.every(({ state }) => state === 'running')
+    const silence = this.#asked.take({
+      answeredAt: this.#pipeline.exchanges.sight.answeredAt,
+      wasAllSeen: isWhole && !lostNow && this.#lostAt < Date.now() - seconds * 1_000,
+    })
     this.#send({
       type: 'summary',
       summary: {
@@ -312,6 +335,7 @@ export class Sensor {
         framesLost,
         sampling,
         lowerBounds: sampling.state === 'loud' || lostNow,
+        silence,
         sourcesTracked: this.#detector.sources.size,
         sourcesLetGo: this.#detector.sources.letGo,
         logs: this.#logs.status(),

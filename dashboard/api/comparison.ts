@@ -19,15 +19,18 @@ export interface ComparisonView {
   readonly before: PolicySide
   readonly after: PolicySide
   readonly phones: PhonesJudged
-  /** By source: what only the new policy does, what only the present one does, and what one does harder. */
+  /**
+   * By source: what only the new policy does, what only the present one does, what one does harder, and what is as hard
+   * and yet not the same (other ports, another rule, other verdicts that only inform).
+   */
   readonly changes: Readonly<Record<ChangeKind, ChangesOfKind>>
-  /** Sources that both judge alike. */
+  /** Sources to which both do the same: as often, for as long, from the same moment on. */
   readonly same: number
   /** What this cannot know, each as a sentence. */
   readonly notes: readonly string[]
 }
 
-export type ChangeKind = 'new' | 'gone' | 'harder' | 'softer'
+export type ChangeKind = 'new' | 'gone' | 'harder' | 'softer' | 'other'
 
 export interface ChangesOfKind {
   readonly count: number
@@ -37,6 +40,7 @@ export interface ChangesOfKind {
 export interface PolicySide {
   /** What the policy is called: the file, or `the present policy`. */
   readonly name: string
+  /** How often one began; a verdict that only prolongs what stands is none more. */
   readonly blocks: number
   readonly suspensions: number
   /** Verdicts that inform alone. */
@@ -73,23 +77,27 @@ export interface PhoneTouched {
 
 export interface SourceChange {
   readonly source: string
-  /** The hardest that each policy does; null where it does nothing. */
-  readonly before: SourceJudgement | null
-  readonly after: SourceJudgement | null
+  /** All that each policy does there, the hardest first; empty where it does nothing. */
+  readonly before: readonly SourceJudgement[]
+  readonly after: readonly SourceJudgement[]
   /** Phones there that the new policy cuts off. */
   readonly phonesTouched: number
 }
 
+/** What one rule does to a source. `count` over all sources comes to the numbers of `PolicySide`. */
 export interface SourceJudgement {
   readonly verdict: string
   readonly action: 'limit' | 'alert' | 'suspend' | 'block'
   readonly scope: 'register' | 'sip'
-  /** Address, /64, or address and port. */
+  /** Address, /64, or address and port: the first of them. */
   readonly target: string
+  /** How many ports there, or the one source. */
+  readonly targets: number
   readonly first: EpochMilliseconds
-  /** How often such a verdict came, and how long what it asked for would have stood in all. */
+  /** How often it began, and how long it would have stood in all. */
   readonly count: number
   readonly seconds: Seconds
   readonly grade: 'packet' | 'path' | 'account'
+  /** Of the first. */
   readonly reason: string
 }

@@ -23,7 +23,8 @@ export interface ControlPlane {
   allow(order: TargetOrder & { readonly reason?: string }): Promise<AllowedView>
   disallow(order: TargetOrder): Promise<{ readonly removed: readonly AllowView[] }>
   allowed(): Promise<readonly AllowView[]>
-  explain(address: string): Promise<SourceStory>
+  /** Of an address, or of an address and port: then that port's story is told apart too. */
+  explain(source: string): Promise<SourceStory>
   /** From observing the SIP limit to dropping by it, and back. Survives a restart. */
   enforceSip(order: {
     readonly enforced: boolean

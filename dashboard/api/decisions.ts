@@ -12,6 +12,9 @@ export interface DecisionView {
   /** Null: stands until it is taken back. */
   readonly until: EpochMilliseconds | null
   readonly secondsLeft: Seconds | null
+  /** When it was taken back before its time, and by whom; absent where it stands or ran out. */
+  readonly endedAt?: EpochMilliseconds
+  readonly endedBy?: string
   /** `operator`, or the verdict's name. */
   readonly by: string
   readonly grade: 'packet' | 'path' | 'account' | null

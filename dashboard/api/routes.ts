@@ -12,7 +12,7 @@ import {
   StrictBody,
   TargetBody,
 } from './schemas.ts'
-import { readAddress, readDecisionTarget, readTarget } from './target.ts'
+import { readAddressOrPort, readDecisionTarget, readTarget } from './target.ts'
 
 /** The routes that both doors serve, below `/api/v1`. The door has already set `request.caller`. */
 export function addRoutes(app: FastifyInstance, options: { plane: ControlPlane; hub: LiveHub }): void {
@@ -31,8 +31,8 @@ export function addRoutes(app: FastifyInstance, options: { plane: ControlPlane; 
   )
   api.get(
     '/sources/:address',
-    { schema: { ...say('What is known of one source'), params: AddressParams } },
-    (request) => plane.explain(readAddress(request.params.address)),
+    { schema: { ...say('What is known of one source, or of an address and port of it'), params: AddressParams } },
+    (request) => plane.explain(readAddressOrPort(request.params.address)),
   )
   api.get(
     '/live',

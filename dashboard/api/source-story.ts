@@ -20,6 +20,8 @@ export interface SourceStory {
   readonly laneReason: string
   /** Why the kernel may not do so now, e.g. that the rules are off; null where it does. */
   readonly notice: string | null
+  /** Why nobody knows what was seen of it: the sensor did not answer. Absent where it did. */
+  readonly unanswered?: string
   /** Packets of its source over the SIP limit in the last ten minutes; null where it is not on that list. */
   readonly overSipLimit: { readonly packets: number; readonly limited: boolean } | null
   readonly firstSeen: EpochMilliseconds | null
@@ -47,15 +49,32 @@ export interface SourceStory {
   readonly endpoints?: readonly EndpointView[]
   /** What would put it in another lane, or take something off it, each as a sentence. */
   readonly wouldChange?: readonly string[]
+  /** Of the port that was asked about; absent where the address was. */
+  readonly port?: PortStory
   readonly decisions: readonly DecisionView[]
   readonly verdicts: readonly VerdictView[]
   readonly pastDecisions: readonly DecisionView[]
+}
+
+/** What is known of one port of a source. */
+export interface PortStory extends Pick<SourceStory, 'lane' | 'laneReason'> {
+  /** `198.51.100.7:5060` */
+  readonly source: string
+  /** Null where nobody is registered from there over UDP. */
+  readonly registered: RegisteredPort | null
+  /** Against exactly it, as those below. */
+  readonly decisions: readonly DecisionView[]
+  readonly verdicts: readonly VerdictView[]
+  readonly pastDecisions: readonly DecisionView[]
+  readonly exchanges: readonly ExchangeView[]
 }
 
 export interface VerdictView {
   readonly time: EpochMilliseconds
   /** The rule that spoke; missing for verdicts of older versions. */
   readonly name?: string
+  /** The port that was judged; null where the whole source was. */
+  readonly port?: number | null
   /** `limit` and `alert` only inform. */
   readonly action: 'limit' | 'alert' | 'suspend' | 'block'
   readonly scope: 'register' | 'sip'

@@ -91,12 +91,28 @@ export interface StatusSnapshot {
   }
   readonly host: { readonly cpu: number; readonly memoryUsed: number; readonly memoryTotal: number }
   readonly counts: { readonly blocks: number; readonly suspensions: number; readonly allowed: number }
+  /** Alerts of the last hour, and guessers that are only limited: how many, and the latest of them. */
+  readonly looks: { readonly count: number; readonly first: readonly LookView[] }
   readonly registrar: {
     readonly state: 'off' | 'starting' | 'running' | 'failed'
     readonly accounts: number
     readonly bindings: number
     readonly detail: string
   }
+}
+
+/** A verdict that does nothing to anybody, and that somebody should look at. The reason may hold hostile text. */
+export interface LookView {
+  /** Of the latest. */
+  readonly time: EpochMilliseconds
+  /** An address, or an address and port. */
+  readonly source: string
+  /** The rule that spoke. */
+  readonly name: string
+  readonly action: 'alert' | 'limit'
+  /** How often within the hour. */
+  readonly times: number
+  readonly reason: string
 }
 
 /** What the page shows and keeps showing. */
@@ -121,6 +137,8 @@ export interface RatePoint {
   readonly failures: number
   /** Not all that came was seen: the counts say so much or more. */
   readonly atLeast?: true
+  /** With `atLeast`: all packets over UDP to SIP ports, as the kernel counted them; absent where it told nothing lately. */
+  readonly arrivals?: number
   /** Percent of all cores. */
   readonly cpu: number
 }
@@ -133,6 +151,8 @@ export interface LanesView {
   readonly ignoring: number
   /** Members that had to go because a bound was reached, by which. */
   readonly letGo: Readonly<Record<string, number>>
+  /** When the last of them went, seen within some seconds; nothing of those that never went. */
+  readonly letGoLast?: Readonly<Record<string, EpochMilliseconds>>
 }
 
 export interface GatewayView {

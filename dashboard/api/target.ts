@@ -28,13 +28,15 @@ export function readDecisionTarget(text: string): string {
   return source ? showSource(source) : readTarget(text)
 }
 
-/** One address, for a look at its story. */
-export function readAddress(text: string): string {
+/** One address, or an address and port, for a look at its story. */
+export function readAddressOrPort(text: string): string {
+  const source = parseSource(text.trim())
+  if (source) return showSource(source)
   const address = parseAddress(text.trim())
   if (!address) {
     throw new OrderRefused(
       'bad-input',
-      `${quote(text)} is no address; write it like 203.0.113.7 or 2001:db8::7`,
+      `${quote(text)} is no address; write it like 203.0.113.7, 2001:db8::7 or 203.0.113.7:5060`,
     )
   }
   return address

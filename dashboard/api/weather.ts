@@ -36,10 +36,20 @@ export interface WeatherView {
   readonly anomalies: readonly { readonly since: EpochMilliseconds; readonly sentence: string }[]
   /** What holds now, under attack the tighter one. */
   readonly policy: { readonly registerRetry: number; readonly registerSuspendTime: Seconds }
-  /** The last changes of state, newest first, with the figures that they were decided from. */
+  /** The softswitch answers nobody though registered phones ask, as a sentence; null where it answers. */
+  readonly outage: {
+    readonly since: EpochMilliseconds
+    readonly phones: number
+    readonly sentence: string
+  } | null
+  /**
+   * The last changes of state, newest first, with the figures that they were decided from: rates a second over
+   * `seconds`; `atLeast`: REGISTERs were so many or more; `arrivals`: packets by the kernel's own count. While an attack
+   * or the strict limits stand, `peakRegisters` (`peakAtLeast`) and `peakArrivals` grow; `endedAt` says when it was over.
+   */
   readonly changes: readonly {
     readonly time: EpochMilliseconds
-    readonly what: 'weather' | 'strict' | 'anomaly'
+    readonly what: 'weather' | 'strict' | 'anomaly' | 'outage'
     readonly state: string
     readonly why: string
     readonly figures: Readonly<Record<string, string | number | boolean | null>>

@@ -84,7 +84,7 @@ export interface PhonesTouched {
 }
 
 export interface TraceOrder {
-  /** `198.51.100.7:5060`, IPv6 in brackets. */
+  /** An address, or an address with a port (IPv6 in brackets); without one, port 5060. */
   readonly source: string
   /** An address, or an address with a port; without it, a protected address and port. */
   readonly destination?: string

@@ -1,12 +1,18 @@
+import type { RatePoint } from '../api/status.ts'
 import { showRate } from './format.ts'
 import { history, live } from './state.ts'
 import { type Line, TimeChart } from './time-chart.tsx'
 
 const REGISTER_LINES: readonly Line[] = [
-  { label: 'REGISTERs', colour: '--line-main', fill: true, of: (point) => point.registers },
+  { label: 'REGISTERs', colour: '--line-main', fill: true, of: mostOf },
   { label: 'succeed', colour: '--line-good', of: (point) => point.successes },
   { label: 'fail', colour: '--line-bad', of: (point) => point.failures },
 ]
+/** What the sensor sees of a flood is a sample, which falls while the flood stands: then the kernel's own count is drawn. */
+function mostOf({ registers, arrivals = 0 }: RatePoint): number {
+  return Math.max(registers, arrivals)
+}
+
 const CPU_LINES: readonly Line[] = [
   { label: 'CPU', colour: '--line-main', fill: true, of: (point) => point.cpu },
 ]
@@ -26,8 +32,14 @@ export function Charts() {
           points={points}
           lines={REGISTER_LINES}
           least={10}
-          summary={`REGISTERs a second over the last five minutes, now ${showRate(rates.registers)}`}
+          summary={`REGISTERs a second over the last five minutes, now ${rates.atLeast ? 'at least ' : ''}${showRate(rates.registers)}`}
         />
+        {points.some(({ atLeast }) => atLeast) && (
+          <p class="sub" data-testid="chart-bounds">
+            Where not all was seen, the line is what the kernel counted: all packets to SIP ports. Those that
+            succeed and fail are so many or more.
+          </p>
+        )}
       </figure>
       <figure class="card">
         <figcaption>

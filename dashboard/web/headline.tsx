@@ -9,8 +9,13 @@ export function Headline() {
   const allowed = health.value?.counts.allowed ?? 0
   return (
     <section class="tiles" aria-label="Now">
-      <Tile label="REGISTERs a second" value={showRate(rates.registers)} testid="registers-rate">
+      <Tile
+        label="REGISTERs a second"
+        value={`${rates.atLeast ? '≥ ' : ''}${showRate(rates.registers)}`}
+        testid="registers-rate"
+      >
         {showRate(rates.successes)}/s succeed · {showRate(rates.failures)}/s fail
+        {rates.arrivals !== undefined && ` · ${showRate(rates.arrivals)} packets/s in the kernel`}
       </Tile>
       <Tile label="CPU" value={showRate(rates.cpu)} unit="%" testid="cpu">
         {host && `memory ${showGigabytes(host.memoryUsed)} of ${showGigabytes(host.memoryTotal)} GB`}

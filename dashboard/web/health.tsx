@@ -46,6 +46,11 @@ function contested({ rules, time }: HealthSnapshot): string | null {
   return `Another program keeps changing the rules${found}.${next}`
 }
 
+function weatherTone({ weather: { state, anomalies, outage } }: HealthSnapshot): Tone {
+  if (outage) return 'bad'
+  return state === 'peace' && anomalies.length === 0 ? 'good' : 'warn'
+}
+
 /** Whether Ringfence itself is well. */
 export function Health() {
   const now = health.value
@@ -111,12 +116,7 @@ export function Health() {
         ))}
         <Remark testid="strict-why">{now.strict.why}</Remark>
       </Part>
-      <Part
-        name="Weather"
-        tone={now.weather.state === 'peace' && now.weather.anomalies.length === 0 ? 'good' : 'warn'}
-        state={now.weather.state}
-        testid="health-weather"
-      >
+      <Part name="Weather" tone={weatherTone(now)} state={now.weather.state} testid="health-weather">
         <Fact name="usual REGISTERs">
           {now.weather.baseline.usual?.registers == null
             ? `learning, ${now.weather.baseline.hours} of ${now.weather.baseline.hoursNeeded} hours`
@@ -129,6 +129,7 @@ export function Health() {
         </Fact>
         <Fact name={`${now.weather.state} since`}>{showMoment(now.weather.since, now.time)}</Fact>
         <Remark testid="weather-why">{now.weather.why}</Remark>
+        <Note testid="outage">{now.weather.outage?.sentence ?? null}</Note>
         {now.weather.anomalies.map(({ sentence }) => (
           <Note key={sentence} testid="anomaly">
             {sentence}

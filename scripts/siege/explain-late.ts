@@ -1,6 +1,6 @@
 import type { Ringfence } from './guards/ringfence.ts'
-import { IN_TIME } from './phone-figures.ts'
 import type { PhonesResult } from './phones/plan.ts'
+import { IN_TIME } from './phones/served.ts'
 
 /** What Ringfence says of a phone that was not registered in time. */
 export interface Explained {

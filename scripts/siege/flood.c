@@ -12,8 +12,10 @@
  *     list=FILE     addresses in turn, one a line, `ADDRESS` (random ports) or `ADDRESS:PORT`
  *     ports=random  every packet from another port
  *     packets=A,B   what they are, in turn: register, crlf, fragments, oversized, options, invite, response, junk
+ *     first, addresses   where the addresses begin and how many there are, a power of two
+ *     user=NAME     what stands before the number in the accounts' names
  *
- * Says what it sent as one line of JSON. Compiled when a siege begins; no part of the product.
+ * Says what it sent as one line of JSON. Compiled when a siege begins, or `ringfence simulate`.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -45,6 +47,7 @@
 #define ADDRESSES (1u << 26)
 #define MOST_SECONDS 7200.0
 #define MOST_LISTED 65536
+#define MOST_NAME 32
 
 struct source {
   uint32_t address;
@@ -53,6 +56,8 @@ struct source {
 
 static volatile sig_atomic_t ended;
 static uint32_t seed = 1;
+static uint32_t first_address = FIRST_ADDRESS, addresses = ADDRESSES;
+static const char *user_name = "";
 static struct source *listed;
 static size_t listed_count;
 static enum { POOL, NEW, TWICE, LISTED } kind = POOL;
@@ -82,10 +87,10 @@ static uint32_t scramble(uint32_t value) {
   return value ^ (value >> 16);
 }
 
-/* A different address for each number below ADDRESSES, spread over all of them: an odd factor is a permutation. */
+/* A different address for each number below `addresses`, spread over all of them: an odd factor is a permutation. */
 static struct source numbered(uint32_t number) {
   struct source source;
-  source.address = FIRST_ADDRESS + ((number * 2654435761u + scramble(seed)) & (ADDRESSES - 1));
+  source.address = first_address + ((number * 2654435761u + scramble(seed)) & (addresses - 1));
   source.port = (uint16_t)(1024 + scramble(number ^ seed) % 60000);
   return source;
 }
@@ -129,12 +134,12 @@ static int say(char *text, enum packet packet, struct source source, uint32_t to
                     "SIP/2.0 %s\r\n"
                     "Via: SIP/2.0/UDP %s:5060;branch=z9hG4bK%08x%08llx\r\n"
                     "From: <sip:%s>;tag=%08x\r\n"
-                    "To: <sip:%u@%s>;tag=%08llx\r\n"
+                    "To: <sip:%s%u@%s>;tag=%08llx\r\n"
                     "Call-ID: %08x%08llx@%s\r\n"
                     "CSeq: 1 %s\r\n"
                     "Content-Length: 0\r\n\r\n",
-                    count % 2 ? "200 OK" : "401 Unauthorized", server, seed, (unsigned long long)count, server, seed, user,
-                    host, (unsigned long long)count, seed, (unsigned long long)count, server,
+                    count % 2 ? "200 OK" : "401 Unauthorized", server, seed, (unsigned long long)count, server, seed,
+                    user_name, user, host, (unsigned long long)count, seed, (unsigned long long)count, server,
                     count % 2 ? "OPTIONS" : "REGISTER");
   int length = 0;
   if (packet == CRLF) {
@@ -152,16 +157,16 @@ static int say(char *text, enum packet packet, struct source source, uint32_t to
                            "%s sip:%s SIP/2.0\r\n"
                            "Via: SIP/2.0/UDP %s:%u;branch=z9hG4bK%08x%08llx;rport\r\n"
                            "Max-Forwards: 70\r\n"
-                           "From: <sip:%u@%s>;tag=%08x\r\n"
-                           "To: <sip:%u@%s>\r\n"
+                           "From: <sip:%s%u@%s>;tag=%08x\r\n"
+                           "To: <sip:%s%u@%s>\r\n"
                            "Call-ID: %08x%08llx@%s\r\n"
                            "CSeq: 1 %s\r\n"
-                           "Contact: <sip:%u@%s:%u>%s\r\n"
+                           "Contact: <sip:%s%u@%s:%u>%s\r\n"
                            "Expires: 3600\r\n"
                            "Content-Length: 0\r\n\r\n",
-                           method, server, host, source.port, seed, (unsigned long long)count, user, server,
-                           (uint32_t)count, user, server, seed, (unsigned long long)count, host, method, user, host,
-                           source.port, contact);
+                           method, server, host, source.port, seed, (unsigned long long)count, user_name, user, server,
+                           (uint32_t)count, user_name, user, server, seed, (unsigned long long)count, host, method,
+                           user_name, user, host, source.port, contact);
 }
 
 /* The frame of number `count`; gives its length. */
@@ -268,6 +273,12 @@ int main(int argc, char **argv) {
     else if (!strcmp(key, "seed")) seed = (uint32_t)atoll(value);
     else if (!strcmp(key, "ports")) random_ports = !strcmp(value, "random");
     else if (!strcmp(key, "packets")) read_packets(value);
+    else if (!strcmp(key, "first")) first_address = ntohl(inet_addr(value));
+    else if (!strcmp(key, "addresses")) addresses = (uint32_t)atol(value);
+    else if (!strcmp(key, "user")) {
+      if (strlen(value) > MOST_NAME) fail("user");
+      user_name = value;
+    }
     else if (!strcmp(key, "list")) { kind = LISTED; read_list(value); }
     else if (!strcmp(key, "sources")) {
       if (!strcmp(value, "new")) kind = NEW;
@@ -276,6 +287,7 @@ int main(int argc, char **argv) {
     } else fail("knows no such key");
   }
   if (!to || seconds <= 0 || seconds > MOST_SECONDS) fail("needs to=ADDRESS and seconds=N");
+  if (!addresses || addresses & (addresses - 1)) fail("addresses takes a power of two");
   if (!packet_count) add_packet(REGISTER);
   if (kind == TWICE && rate <= 0) fail("sources=twice needs a rate");
   signal(SIGTERM, end);

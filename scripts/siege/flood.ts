@@ -1,9 +1,8 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import type { Program } from './program.ts'
-import { ROOT } from './root.ts'
 import { SERVER, type SiegeStage } from './stage.ts'
 
 /**
@@ -49,33 +48,61 @@ export interface FloodResult {
   readonly begun: number
 }
 
-/** The generator, compiled into the stage's folder. Needs a C compiler, as building the product does. */
-export async function compileFlood(stage: SiegeStage): Promise<string> {
-  const source = join(ROOT, 'scripts/siege/flood.c')
-  if (!existsSync(source)) throw new Error(`${source} is missing`)
-  const program = stage.path('flood')
-  await execa('cc', ['-O2', '-w', '-o', program, source], { timeout: 60_000 })
+/** How a flood's frames go to the softswitch, and who they say they are. */
+export interface FloodWay {
+  readonly device: string
+  /** Of the next hop. */
+  readonly mac: string
+  readonly to: string
+  readonly port: number
+  /** Where its own addresses begin and how many there are, a power of two; without it 67 million that are nobody's. */
+  readonly network?: { readonly first: string; readonly addresses: number }
+  /** What stands before the numbers of the accounts; without it they are numbers alone. */
+  readonly userPrefix?: string
+}
+
+/** The generator, compiled to this file. Needs a C compiler, as building the product does. */
+export async function compileFlood(program: string): Promise<string> {
+  // Beside this file in the sources and in dist alike.
+  const source = fileURLToPath(new URL('flood.c', import.meta.url))
+  if (!existsSync(source)) throw new Error(`${source} is missing; run: npm run build`)
+  const { failed, code, message } = await execa('cc', ['-O2', '-w', '-o', program, source], {
+    reject: false,
+    timeout: 60_000,
+  })
+  if (code === 'ENOENT') throw new Error('a flood needs a C compiler: apt-get install build-essential')
+  if (failed) throw new Error(message)
   return program
 }
 
 /** Starts the flood at the attackers' host, on the last core, which also does the kernel's work for each packet. */
 export function startFlood(stage: SiegeStage, program: string, order: FloodOrder): Program {
+  const way = { device: 'eth0', mac: stage.routerMac, to: SERVER, port: 5_060 }
+  const args = floodArguments(order, way, stage.path('sources.txt'))
+  return stage.start('attackers', 'taskset', ['-c', String(cpus().length - 1), program, ...args])
+}
+
+/** The generator's words. `list`: a file that addresses are written to where they are listed. */
+export function floodArguments(order: FloodOrder, way: FloodWay, list: string): readonly string[] {
   const { sources, ports, perSecond, seconds, seed, packets = ['register'] } = order
   const args = [
-    'device=eth0',
-    `mac=${stage.routerMac}`,
-    `to=${SERVER}`,
+    `device=${way.device}`,
+    `mac=${way.mac}`,
+    `to=${way.to}`,
+    `port=${way.port}`,
     `rate=${perSecond ?? 0}`,
     `seconds=${seconds}`,
     `seed=${seed}`,
     `ports=${ports}`,
     `packets=${packets.join(',')}`,
   ]
+  if (way.network) args.push(`first=${way.network.first}`, `addresses=${way.network.addresses}`)
+  if (way.userPrefix !== undefined) args.push(`user=${way.userPrefix}`)
   if (sources.kind === 'listed') {
-    writeFileSync(stage.path('sources.txt'), `${sources.addresses.join('\n')}\n`)
-    args.push(`list=${stage.path('sources.txt')}`)
+    writeFileSync(list, `${sources.addresses.join('\n')}\n`)
+    args.push(`list=${list}`)
   } else args.push(`sources=${sources.kind === 'pool' ? sources.amount : sources.kind}`)
-  return stage.start('attackers', 'taskset', ['-c', String(cpus().length - 1), program, ...args])
+  return args
 }
 
 export async function floodResult(flood: Program): Promise<FloodResult> {

@@ -1,5 +1,3 @@
-import type { SiegeStage } from './stage.ts'
-
 /** Bytes that the kernel holds for one source in a hashlimit table: an object of its cache, by /proc/slabinfo. */
 const HASHLIMIT_ENTRY = 128
 
@@ -11,13 +9,16 @@ export interface KernelTables {
   readonly limits: number
 }
 
+/** Runs a program on the host whose tables they are, and gives what it wrote. */
+export type RunThere = (program: string, args: readonly string[]) => Promise<string>
+
 /** Costs the kernel a walk through all tables, so it is asked for once. */
-export async function kernelTables(stage: SiegeStage): Promise<KernelTables> {
-  const sets = await stage.run('switch', 'ipset', ['list', '-t']).catch(() => '')
+export async function kernelTables(run: RunThere): Promise<KernelTables> {
+  const sets = await run('ipset', ['list', '-t']).catch(() => '')
   const folder = '/proc/net/ipt_hashlimit'
-  const names = (await stage.run('switch', 'ls', [folder]).catch(() => '')).split('\n').filter(Boolean)
+  const names = (await run('ls', [folder]).catch(() => '')).split('\n').filter(Boolean)
   const files = names.map((name) => `${folder}/${name}`)
-  const counted = files.length === 0 ? '' : await stage.run('switch', 'wc', ['-l', ...files]).catch(() => '')
+  const counted = files.length === 0 ? '' : await run('wc', ['-l', ...files]).catch(() => '')
   return { sets: readSetMemory(sets), limits: readEntries(counted) * HASHLIMIT_ENTRY }
 }
 

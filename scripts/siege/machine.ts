@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import type { SiegeStage } from './stage.ts'
 
 /** What the whole machine has done since it was started, in hundredths of a second of one core. */
 export interface MachineTimes {
@@ -11,7 +10,8 @@ export interface MachineTimes {
   readonly queueDrops: number
 }
 
-export async function machineTimes(stage: SiegeStage): Promise<MachineTimes> {
+/** `pids`: the processes of a siege. */
+export function machineTimes(pids: readonly number[]): MachineTimes {
   const fields = readFileSync('/proc/stat', 'latin1')
     .split('\n')[0]!
     .trim()
@@ -22,7 +22,7 @@ export async function machineTimes(stage: SiegeStage): Promise<MachineTimes> {
   const idle = fields[3]! + fields[4]!
   const rows = readFileSync('/proc/net/softnet_stat', 'latin1').trim().split('\n')
   const queueDrops = rows.reduce((total, row) => total + Number.parseInt(row.split(' ')[1]!, 16), 0)
-  const running = (await stage.pids()).map((pid) => timesOf(pid).slice(0, 2))
+  const running = pids.map((pid) => timesOf(pid).slice(0, 2))
   // Of this process also its children that have ended, such as the flood.
   const own = [timesOf(process.pid), ...running].flat().reduce((total, ticks) => total + ticks, 0)
   return { busy: all - idle, all, own, queueDrops }

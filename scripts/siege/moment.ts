@@ -29,7 +29,7 @@ export async function momentOf(
   return {
     time: performance.now(),
     arrived: arrivedAt(softswitch),
-    machine: await machineTimes(stage),
+    machine: machineTimes(await stage.pids()),
     status,
     figures: guard?.figures() ?? null,
     drops: guard ? await guard.dropsByRule() : null,

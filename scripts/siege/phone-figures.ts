@@ -6,9 +6,8 @@ import {
   type PhonesResult,
   type Registration,
 } from './phones/plan.ts'
+import { IN_TIME } from './phones/served.ts'
 
-/** A registration counts as a success with a 200 within so many milliseconds. */
-export const IN_TIME = 4_000
 /** Seconds that a newcomer has; so the attack goes on for as long after the last of them appeared. */
 export const NEWCOMER_TIME = 32
 /** Milliseconds after which a phone that heard nothing counts as left without a final answer (RFC 3261, Timer F). */

@@ -1,5 +1,12 @@
 import { writeFileSync } from 'node:fs'
-import type { GuessersPlan, GuessersResult, PhonesPlan, PhonesProgress, PhonesResult } from './phones/plan.ts'
+import type {
+  GuessersPlan,
+  GuessersResult,
+  PhonesPlan,
+  PhonesProgress,
+  PhonesResult,
+  Served,
+} from './phones/plan.ts'
 import { type Program, until } from './program.ts'
 import { builtProgram } from './root.ts'
 import type { SiegeHost, SiegeStage } from './stage.ts'
@@ -18,6 +25,11 @@ export class Phones {
   registered(): PhonesProgress['registered'] {
     if (!this.#program.isRunning) throw new Error(`the phones ended:\n${this.#program.errors.slice(-2_000)}`)
     return lastLine<PhonesProgress>(this.#program.output)?.registered ?? {}
+  }
+
+  /** How customers fared since it began, a second ago at most. */
+  served(): Served {
+    return lastLine<PhonesProgress>(this.#program.output)?.served ?? { asked: 0, inTime: 0 }
   }
 
   attackBegins(): void {

@@ -48,10 +48,13 @@ export interface SiegeFigures {
   readonly bans: number
   readonly reachedPerSecond: number
   readonly answeredPerSecond: number
-  /** Percent of one core. */
+  /** Percent of one core, in user space, and beside it what the kernel does for these processes. */
   readonly cpu: Readonly<Record<string, number>> | null
-  /** Bytes. */
+  readonly cpuInKernel: Readonly<Record<string, number>> | null
+  /** Bytes when they were most, those that processes share counted once. */
   readonly memory: Readonly<Record<string, number>> | null
+  /** Of these, the buffers that the kernel captures into. */
+  readonly rings: number | null
   readonly framesSeen: number | null
   readonly framesLost: number | null
   readonly strict: string | null
@@ -73,8 +76,14 @@ export interface SiegeFigures {
 export function figuresOf(record: SiegeRecord): SiegeFigures {
   const { order, phones, flood, before, after } = record
   const seconds = (after.time - before.time) / 1_000
-  const spent = (name: string) =>
-    ((after.figures![name]?.time ?? 0) - (before.figures![name]?.time ?? 0)) / seconds / 10
+  const spent = (where: 'user' | 'system') =>
+    after.figures &&
+    Object.fromEntries(
+      Object.entries(after.figures).map(([name, { [where]: time }]) => {
+        const more = time - (before.figures?.[name]?.[where] ?? 0)
+        return [name, more / seconds / 10] as const
+      }),
+    )
   const read = (after.arrived.read - before.arrived.read) / seconds
   const refused = (after.arrived.refused - before.arrived.refused) / seconds
   const busy =
@@ -104,10 +113,10 @@ export function figuresOf(record: SiegeRecord): SiegeFigures {
     bans: record.bans,
     reachedPerSecond: read + refused,
     answeredPerSecond: read,
-    cpu:
-      after.figures &&
-      Object.fromEntries(Object.keys(after.figures).map((name) => [name, spent(name)] as const)),
-    memory: record.memory,
+    cpu: spent('user'),
+    cpuInKernel: spent('system'),
+    memory: record.memory?.kinds ?? null,
+    rings: record.memory?.rings ?? null,
     framesSeen: after.status && after.status.sensor.framesSeen - before.status!.sensor.framesSeen,
     framesLost: after.status && after.status.sensor.framesLost - before.status!.sensor.framesLost,
     strict: after.status && `${after.status.strict.state}: ${after.status.strict.why}`,
@@ -189,8 +198,12 @@ export function renderFigures(figures: SiegeFigures): string {
     `${showCount(reachedPerSecond)}/s, of which it read ${showCount(answeredPerSecond)}/s`,
   ])
   if (figures.cpu && figures.memory && Object.keys(figures.cpu).length > 0) {
-    rows.push(['processor time, % of a core', showEach(figures.cpu, (value) => value.toFixed(1))])
-    rows.push(['memory, MB', showEach(figures.memory, showMegabytes)])
+    const percent = (values: Readonly<Record<string, number>>) =>
+      `${sum(values).toFixed(1)} (${showEach(values, (value) => value.toFixed(1))})`
+    rows.push(['processor in user space, % of a core', percent(figures.cpu)])
+    rows.push(['the same in the kernel', percent(figures.cpuInKernel ?? {})])
+    const memory = `${showMegabytes(sum(figures.memory))} (${showEach(figures.memory, showMegabytes)})`
+    rows.push(['memory, MB', `${memory}, of it capture buffers ${showMegabytes(figures.rings ?? 0)}`])
   }
   if (figures.tables) {
     const { sets, limits } = figures.tables
@@ -227,6 +240,8 @@ function showHonest(those: readonly string[]): string {
   return those.length === 0 ? '0' : `${those.length}: ${those.slice(0, 5).join('; ')}`
 }
 
+const sum = (values: Readonly<Record<string, number>>) =>
+  Object.values(values).reduce((total, value) => total + value, 0)
 const showMegabytes = (bytes: number) => (bytes / 1e6).toFixed(1)
 const showShare = (value: number | null) => (value === null ? '–' : `${(100 * value).toFixed(1)} %`)
 const showTime = (value: number | null) => (value === null ? '–' : `${showCount(value)} ms`)

@@ -18,7 +18,7 @@ import { Guessers, Phones } from './players.ts'
 import { until } from './program.ts'
 import { type Nonces, startSoftswitch } from './softswitch.ts'
 import { SERVER, type SiegeStage } from './stage.ts'
-import { firstDropAfter, Watch } from './watch.ts'
+import { firstDropAfter, type GuardMemory, Watch } from './watch.ts'
 
 export interface SiegeOrder {
   readonly attack: AttackName
@@ -51,8 +51,8 @@ export interface SiegeRecord {
   /** Bans that stood at any second of the siege, of the honest and of all. */
   readonly honestBans: readonly Ban[]
   readonly bans: number
-  /** The most that each kind of process held, in bytes. */
-  readonly memory: Readonly<Record<string, number>> | null
+  /** What the guard's processes held when they held the most. */
+  readonly memory: GuardMemory | null
   /** Of some phones that were not registered in time, what Ringfence knows of them. */
   readonly explained: readonly Explained[]
 }
@@ -77,7 +77,7 @@ export async function besiege(
   const least = attack.outage ? Math.ceil(STORM_SECONDS * (1.3 + 1.2 * asked.share)) : 0
   const order = { ...asked, seconds: Math.max(asked.seconds, least) }
   await stage.build()
-  const flood = attack.flood ? await compileFlood(stage) : null
+  const flood = attack.flood ? await compileFlood(stage.path('flood')) : null
   const added = softswitchFor(order.guard)
   let softswitch = await startSoftswitch(stage, order.nonces, added)
   const guard = chooseGuard(order.guard, stage, attack.settings ?? '')
@@ -119,7 +119,7 @@ export async function besiege(
   say('the attack is over')
   const [called, tables] = await Promise.all([
     calls.finish(),
-    guard ? kernelTables(stage) : null,
+    guard ? kernelTables((program, args) => stage.run('switch', program, args)) : null,
     pause(AFTERMATH * 1_000),
   ])
   const result = await phones.finish()
@@ -181,7 +181,8 @@ async function gather(
   return { phones, absent: Object.fromEntries(missing()) }
 }
 
-function scaled<T extends { readonly perSecond: number | null }>(flood: T, share: number): T {
+/** A flood at a share of its full rate; one without a rate stays as fast as it can be. */
+export function scaled<T extends { readonly perSecond: number | null }>(flood: T, share: number): T {
   return { ...flood, perSecond: flood.perSecond === null ? null : flood.perSecond * share }
 }
 
@@ -189,10 +190,10 @@ function scaledCast(sizes: CastSizes, share: number): CastSizes {
   return sizes.storm === undefined ? sizes : { ...sizes, storm: Math.round(sizes.storm * share) }
 }
 
-function startGuessing(
+export function startGuessing(
   stage: SiegeStage,
   guessing: NonNullable<Attack['guessing']>,
-  order: SiegeOrder,
+  order: Pick<SiegeOrder, 'seed' | 'seconds'>,
 ): Guessers {
   const { from, ...plan } = guessing
   return new Guessers(stage, from, {

@@ -23,7 +23,7 @@ const NAMES = {
 const NEWCOMERS = 0.95
 /** Milliseconds. */
 const FIRST_DROP = 100
-/** Percent of one core. */
+/** Percent of one core, in user space. */
 const GUARD_CPU = 15
 const GUARD_MEMORY = 250e6
 const KERNEL_TABLES = 150e6
@@ -81,7 +81,7 @@ export function judge(figures: SiegeFigures, targets: Targets): Verdict {
       must(late !== null && late <= FIRST_DROP, `${found} after a limit was crossed`)
     }
     const cpu = sum(figures.cpu)
-    must(cpu <= GUARD_CPU, `the guard's processes ${cpu.toFixed(0)} % of a core`)
+    must(cpu <= GUARD_CPU, `the guard's processes ${cpu.toFixed(0)} % of a core in user space`)
     const memory = sum(figures.memory)
     must(memory <= GUARD_MEMORY, `the guard's processes ${megabytes(memory)}`)
     const tables = (figures.tables?.sets ?? 0) + (figures.tables?.limits ?? 0)

@@ -1,16 +1,24 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Ban, SiegeGuard } from './guards/guard.ts'
+import type { ProcessFigures } from './guards/processes.ts'
 
 const LOOK = 1_000
 /** The first drop is looked for this often, and no longer: to look costs the machine some milliseconds. */
 const LOOK_FOR_DROP = 15
 const LONGEST_WITHOUT_DROP = 5_000
 
+/** Bytes, of each kind of process, those that processes share counted once. */
+export interface GuardMemory {
+  readonly kinds: Readonly<Record<string, number>>
+  /** Of all of it, the buffers that the kernel captures into. */
+  readonly rings: number
+}
+
 /** Looks once a second at who is banned and what the guard holds, so that nothing that came and went is missed. */
 export class Watch {
   readonly bans = new Map<string, Ban>()
-  /** The most that each kind of process held, in bytes. */
-  readonly memory: Record<string, number> = {}
+  /** What each kind of process held when all together held the most. */
+  memory: GuardMemory = { kinds: {}, rings: 0 }
   readonly #guard: SiegeGuard
   readonly #done: Promise<void>
   #stopped = false
@@ -31,13 +39,26 @@ export class Watch {
     for (let last = false; !last; ) {
       last = this.#stopped
       for (const ban of await this.#guard.banned()) this.bans.set(ban.id, ban)
-      for (const [name, { memory }] of Object.entries(this.#guard.figures())) {
-        this.memory[name] = Math.max(this.memory[name] ?? 0, memory)
-      }
+      this.memory = larger(this.memory, memoryOf(this.#guard.figures()))
       await pause(LOOK)
     }
   }
 }
+
+export function memoryOf(figures: Readonly<Record<string, ProcessFigures>>): GuardMemory {
+  const all = Object.entries(figures)
+  return {
+    kinds: Object.fromEntries(all.map(([name, { memory }]) => [name, memory] as const)),
+    rings: all.reduce((sum, [, { rings }]) => sum + rings, 0),
+  }
+}
+
+/** Of all kinds together: one may be large when another is small. */
+export function larger(one: GuardMemory, other: GuardMemory): GuardMemory {
+  return total(other) > total(one) ? other : one
+}
+
+const total = ({ kinds }: GuardMemory) => Object.values(kinds).reduce((sum, bytes) => sum + bytes, 0)
 
 /** When a guard's rules first dropped more than before, in milliseconds of the monotonic clock; null: not within 5 s. */
 export async function firstDropAfter(

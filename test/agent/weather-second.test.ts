@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import type { SensorSummary } from '../../agent/sensor/messages.ts'
 import { watchedSecond } from '../../agent/weather-second.ts'
 
+const ASKED = { since: 4, lastAt: 5, phones: 7, addresses: [] }
 const SUMMARY = {
   time: 5,
   seconds: 1,
@@ -14,6 +15,8 @@ const SUMMARY = {
   sourcesTracked: 7,
   sourcesLetGo: 3,
   lowerBounds: false,
+  silence: { answeredAt: 3, asked: ASKED },
+  sight: [{ state: 'sighted' }, { state: 'blind' }],
   answers: { answered: 70, silent: 1, latencyP50: 2, latencyP99: 9 },
   captures: [{ name: 'eth0', engine: 'pcap', state: 'running', detail: '' }],
 } as unknown as SensorSummary
@@ -29,7 +32,18 @@ it.each<{ name: string; summary: Partial<SensorSummary>; tells: object }>([
       sources: 10,
       whole: true,
       lowerBounds: false,
+      silence: { answeredAt: 3, asked: ASKED },
     },
+  },
+  {
+    name: 'no port that answers were seen of',
+    summary: { sight: [{ state: 'quiet' }] } as never,
+    tells: { silence: { answeredAt: 3, asked: null } },
+  },
+  {
+    name: 'answers that leave by another way, so that a silence before was none',
+    summary: { sight: [{ state: 'half-sighted' }] } as never,
+    tells: { silence: { answeredAt: 5, asked: null } },
   },
   {
     name: 'a port whose answers leave another way',

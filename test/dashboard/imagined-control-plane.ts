@@ -402,7 +402,7 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
         before: { ...side, name: 'the present policy' },
         after: { ...side, name: candidate.file },
         phones: { registered: 0, touched: none, relieved: none, spared: 0 },
-        changes: { new: none, gone: none, harder: none, softer: none },
+        changes: { new: none, gone: none, harder: none, softer: none, other: none },
         same: 0,
         notes: [],
       }

@@ -15,6 +15,7 @@ const PROTECT = 'protect: { interfaces: [eth0], ports: { udp: [5060], tcp: [5060
 /** It suspends nobody for a wrong password. */
 const LENIENT = 'policy: { registerSuspend: false, block: { failures: 100000 } }'
 const SERVER = '10.99.0.1'
+const FLOOD: unknown = expect.objectContaining({ verdict: 'register-flood', action: 'block', count: 1 })
 
 describe.runIf(able)('a daemon beside a softswitch, asked about another policy', () => {
   const stage = new Stage()
@@ -76,7 +77,7 @@ describe.runIf(able)('a daemon beside a softswitch, asked about another policy',
       },
       changes: {
         new: { count: 1, first: [{ source: '10.99.0.10', phonesTouched: 1 }] },
-        gone: { count: 1, first: [{ source: '10.99.0.66', before: { verdict: 'register-flood' } }] },
+        gone: { count: 1, first: [{ source: '10.99.0.66', before: expect.arrayContaining([FLOOD]) }] },
       },
     })
     const inWords = await ringfence.command(['backtest', '--config', candidate])

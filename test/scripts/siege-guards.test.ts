@@ -1,9 +1,13 @@
+import { execFileSync } from 'node:child_process'
+import process from 'node:process'
 import { describe, expect, it } from 'vitest'
 import { readCrowdsecBans } from '../../scripts/siege/guards/crowdsec.ts'
 import { readFail2banBans } from '../../scripts/siege/guards/fail2ban.ts'
 import { readInputDrops } from '../../scripts/siege/guards/hashlimit.ts'
 import { readPikeBans } from '../../scripts/siege/guards/pike.ts'
+import { added, figuresOfEnded, figuresOfProcesses, readRings } from '../../scripts/siege/guards/processes.ts'
 import { readEntries, readSetMemory } from '../../scripts/siege/kernel-tables.ts'
+import { larger, memoryOf } from '../../scripts/siege/watch.ts'
 
 const targets = (bans: readonly { readonly target: string }[]) => bans.map(({ target }) => target)
 
@@ -53,5 +57,43 @@ describe('what the kernel says', () => {
     ).toBe(15)
     // Of one file wc says no total.
     expect(readEntries('12 /proc/net/ipt_hashlimit/a\n')).toBe(12)
+  })
+})
+
+describe("what a guard's processes take", () => {
+  it('holds the rings of captures, which are named apart', () => {
+    const smaps = [
+      '7f0000000000-7f0001000000 rw-s 00000000 00:09 1234                       socket:[1234]',
+      'Rss:               16384 kB',
+      'Pss:               16384 kB',
+      'Pss_Dirty:             0 kB',
+      '7f0001000000-7f0001400000 rw-p 00000000 00:00 0',
+      'Pss:                4096 kB',
+      '7f0001400000-7f0001500000 rw-s 00000000 00:09 1235                       socket:[1235]',
+      'Pss:                1024 kB',
+    ].join('\n')
+    expect(readRings(smaps)).toBe(17_408 * 1_024)
+  })
+
+  it('is told of one that runs, and of what it waited for; of one that is no more nothing', () => {
+    const pid = process.pid
+    const before = figuresOfEnded(pid).user
+    execFileSync(process.execPath, ['-e', 'const end = Date.now() + 150; while (Date.now() < end);'])
+    expect(figuresOfEnded(pid).user).toBeGreaterThanOrEqual(before + 50)
+    const own = figuresOfProcesses([pid])
+    expect(own.rings).toBe(0)
+    expect(own.user).toBeGreaterThan(0)
+    expect(own.memory).toBeGreaterThan(10_000_000)
+    expect(own.memory).toBeLessThanOrEqual(process.memoryUsage().rss * 1.2)
+    expect(figuresOfProcesses([2 ** 22 + 1])).toEqual({ user: 0, system: 0, memory: 0, rings: 0 })
+  })
+
+  it('was most when all together held the most', () => {
+    const process = (memory: number, rings = 0) => ({ user: 1, system: 2, memory, rings })
+    const atFirst = memoryOf({ daemon: process(50), capture: process(60, 40) })
+    const later = memoryOf({ daemon: process(80), capture: process(20) })
+    expect(larger(atFirst, later)).toEqual({ kinds: { daemon: 50, capture: 60 }, rings: 40 })
+    expect(larger(later, atFirst)).toBe(atFirst)
+    expect(added(process(1, 2), process(3, 4))).toEqual({ user: 2, system: 4, memory: 4, rings: 6 })
   })
 })

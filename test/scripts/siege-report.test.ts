@@ -99,6 +99,22 @@ describe('the figures of a siege', () => {
     expect(newcomers).toEqual({ phones: 3, within32: 2 / 3, p50: 19_000, p99: 47_100 })
   })
 
+  it('tell the time in user space and in the kernel apart, and capture buffers of the memory', () => {
+    const siege = record(phone('customer', registered(10_000, 3)))
+    const took = (user: number, system: number) => ({ daemon: { user, system, memory: 1, rings: 0 } })
+    const figures = figuresOf({
+      ...siege,
+      before: { ...siege.before, figures: took(1_000, 500) },
+      after: { ...siege.after, figures: took(6_000, 1_500) },
+      memory: { kinds: { daemon: 60e6, capture: 30e6 }, rings: 16e6 },
+    })
+    expect(figures).toMatchObject({ cpu: { daemon: 10 }, cpuInKernel: { daemon: 2 }, rings: 16e6 })
+    const text = renderFigures(figures)
+    expect(text).toContain('| processor in user space, % of a core | 10.0 (daemon 10.0) |')
+    expect(text).toContain('| the same in the kernel | 2.0 (daemon 2.0) |')
+    expect(text).toContain('| memory, MB | 90.0 (daemon 60.0, capture 30.0), of it capture buffers 16.0 |')
+  })
+
   it('are a table for people', () => {
     const text = renderFigures(figuresOf(record(phone('customer', registered(10_000, 3)))))
     expect(text).toContain('| customer: registered within 4 s | 100.0 % of 1; p50 3 ms, p99 3 ms;')

@@ -48,7 +48,9 @@ function figures(other: Partial<SiegeFigures> = {}): SiegeFigures {
     reachedPerSecond: 500,
     answeredPerSecond: 500,
     cpu: { daemon: 3, sensor: 6, capture: 3 },
+    cpuInKernel: { daemon: 1, sensor: 1, capture: 1 },
     memory: { daemon: 80e6, sensor: 80e6, capture: 60e6 },
+    rings: 24e6,
     framesSeen: 1,
     framesLost: 0,
     strict: 'on: attack',
@@ -93,7 +95,7 @@ describe('the verdict of a siege', () => {
     ['a phone kept out before', { absent: { office: 3 } }, '3 phones not registered before the attack'],
     ['the first drop', { firstDropAfter: 151 }, 'the first drop 101 ms after a limit was crossed'],
     ['no drop', { firstDropAfter: null }, 'no drop after a limit was crossed'],
-    ['its processor', { cpu: { daemon: 16 } }, "the guard's processes 16 % of a core"],
+    ['its processor', { cpu: { daemon: 16 } }, "the guard's processes 16 % of a core in user space"],
     ['its memory', { memory: { daemon: 251e6 } }, "the guard's processes 251 MB"],
     ["the kernel's tables", { tables: { sets: 100e6, limits: 51e6 } }, "the kernel's tables 151 MB"],
   ] as const)('is missed for %s', (_, other, missed) => {

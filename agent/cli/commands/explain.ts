@@ -16,12 +16,16 @@ import { count, facts, number, plain, showTime } from '../terminal.ts'
 
 export function explainCommand(deps: CliDeps): Command {
   return newCommand('explain <address>', {
-    says: 'what is known of a source: its lane, and each verdict with its evidence (exit code 4: never seen)',
-    examples: ['ringfence explain 203.0.113.7', 'ringfence explain 2001:db8::7 --json'],
+    says: 'what is known of a source, or of an address and port: its lane, and each verdict with its evidence (exit code 4: never seen)',
+    examples: [
+      'ringfence explain 203.0.113.7',
+      'ringfence explain 203.0.113.7:5062',
+      'ringfence explain 2001:db8::7 --json',
+    ],
   }).action(async (text: string, _options: unknown, command: Command) => {
     const session = openSession(deps, command)
-    const { readAddress } = await import('../../../dashboard/api/target.ts')
-    const address = readingTarget(() => readAddress(text))
+    const { readAddressOrPort } = await import('../../../dashboard/api/target.ts')
+    const address = readingTarget(() => readAddressOrPort(text))
     const answer = await session.ask({ method: 'GET', path: `sources/${encodeURIComponent(address)}` })
     const story = answer as SourceStory
     if (isUnheardOf(story)) {
@@ -32,12 +36,17 @@ export function explainCommand(deps: CliDeps): Command {
       )
     }
     session.show(story, storyInWords)
+    if (story.unanswered !== undefined) {
+      deps.err(`ringfence: ${plain(story.unanswered)}\n`)
+      throw new CliFailure(EXIT.unreachable, 'sensor-silent', '')
+    }
   })
 }
 
 function isUnheardOf(story: SourceStory): boolean {
   return (
     story.lane === 'unknown' &&
+    story.unanswered === undefined &&
     story.firstSeen === null &&
     story.overSipLimit === null &&
     story.decisions.length + story.verdicts.length + story.pastDecisions.length === 0
@@ -46,9 +55,11 @@ function isUnheardOf(story: SourceStory): boolean {
 
 function storyInWords(story: SourceStory): string {
   const seen =
-    story.firstSeen === null
-      ? 'never'
-      : `first ${showTime(story.firstSeen)}, last ${story.lastSeen === null ? '-' : showTime(story.lastSeen)}`
+    story.unanswered !== undefined
+      ? 'not known: the sensor did not answer'
+      : story.firstSeen === null
+        ? 'never'
+        : `first ${showTime(story.firstSeen)}, last ${story.lastSeen === null ? '-' : showTime(story.lastSeen)}`
   const rows: [string, string][] = [
     [
       'address',
@@ -58,16 +69,13 @@ function storyInWords(story: SourceStory): string {
     ...(story.notice === null ? [] : [['but', story.notice] as [string, string]]),
     ...overSipLimit(story),
     ['seen', seen],
-    ['REGISTERs', `${number(story.registers)} (${number(story.registersInWindow)} in the flood window)`],
-    [
-      'answers',
-      `${number(story.challenges)} challenges, ${number(story.successes)} successes, ${number(story.failures)} failures`,
-    ],
+    ...(story.unanswered === undefined ? counted(story) : []),
     ...(story.accounts.length === 0 ? [] : [['accounts', story.accounts.join(', ')] as [string, string]]),
     ...behind(story),
     ...story.userAgents.map((agent, i): [string, string] => [i === 0 ? 'user agents' : '', agent]),
   ]
   return [
+    ...portInWords(story),
     facts(rows),
     section('Proven of it', (story.evidence ?? []).map(proof)),
     registeredThere(story),
@@ -84,6 +92,38 @@ function storyInWords(story: SourceStory): string {
   ].join('')
 }
 
+function counted(story: SourceStory): [string, string][] {
+  const { registers, registersInWindow, challenges, successes, failures } = story
+  return [
+    ['REGISTERs', `${number(registers)} (${number(registersInWindow)} in the flood window)`],
+    [
+      'answers',
+      `${number(challenges)} challenges, ${number(successes)} successes, ${number(failures)} failures`,
+    ],
+  ]
+}
+
+/** The port that was asked about, before what is known of its address. */
+function portInWords({ port }: SourceStory): readonly string[] {
+  if (!port) return []
+  const { registered } = port
+  const who = registered
+    ? `${registered.accounts.join(', ') || 'an account'}, ${showDuration(registered.secondsLeft)} left`
+    : 'nobody'
+  return [
+    facts([
+      ['port', port.source],
+      ['lane', `${port.lane}: ${port.laneReason}`],
+      ['registered', who],
+    ]),
+    lastExchanges(port.exchanges),
+    section('Standing decisions', port.decisions.map(standing)),
+    section('Verdicts, newest first', port.verdicts.slice(0, MOST_OF_A_PORT).map(verdict)),
+    section('Past decisions', port.pastDecisions.slice(0, MOST_OF_A_PORT).map(past)),
+    '\nAll of its address:\n\n',
+  ]
+}
+
 function overSipLimit({ overSipLimit: over }: SourceStory): [string, string][] {
   if (over === null) return []
   const says = over.limited ? 'it is limited' : 'it would be limited if that were enforced'
@@ -98,6 +138,7 @@ function behind({ aggregator = false, accountsBehind = 0 }: SourceStory): [strin
 }
 
 const MOST_PORTS = 5
+const MOST_OF_A_PORT = 20
 const MOST_EXCHANGES = 5
 
 function proof({ grade, holds, says }: GradeEvidence): string {
@@ -162,8 +203,15 @@ function standing(decision: DecisionView): string {
 }
 
 function past(decision: DecisionView): string {
-  const end = decision.until === null ? '' : ` until ${showTime(decision.until)}`
+  const end = endOf(decision)
   return `  ${showTime(decision.since)}${end}  ${what(decision)}: ${plain(decision.reason)}\n`
+}
+
+/** When it ended, which a block that was taken back did before its time. */
+function endOf({ until, endedAt, endedBy }: DecisionView): string {
+  if (endedAt !== undefined)
+    return ` until ${showTime(endedAt)} (ended by ${plain(endedBy ?? 'nobody knows whom')})`
+  return until === null ? '' : ` until ${showTime(until)}`
 }
 
 function what({ kind, target, scope, by }: DecisionView): string {

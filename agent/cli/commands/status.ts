@@ -6,6 +6,7 @@ import type { CliDeps } from '../deps.ts'
 import { type Colour, count, facts, number, paint, plain, showTime } from '../terminal.ts'
 
 const MOST_LISTED = 10
+const MOST_LOOKS = 5
 /** Figures of the kernel older than this are called old. */
 const OLD: Milliseconds = 10_000
 
@@ -103,7 +104,7 @@ function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: 
   ]
   return lines
     .join('\n')
-    .concat('\n', facts(rows), changesOfState(status), wouldLimit(status), wouldHaveDone(status))
+    .concat('\n', facts(rows), looksInWords(status), changesOfState(status), wouldLimit(status), wouldHaveDone(status))
 }
 
 /** How requests are read, where that is not the usual way. */
@@ -176,9 +177,21 @@ function strictness({ strict: { state, since, why, order } }: StatusSnapshot): s
   return `${state} since ${showTime(since)}${ordered}: ${why}`
 }
 
-function lanesInWords({ lanes: { proven, answered, returning, ignoring, letGo } }: StatusSnapshot): string {
-  const gone = Object.values(letGo).reduce((sum, amount) => sum + amount, 0)
-  const lost = gone === 0 ? '' : `; ${number(gone)} let go for lack of room`
+/** Said after the number, by the bound that was reached. */
+const LET_GO: Readonly<Record<string, string>> = {
+  provenOfAccount: 'proven of one account',
+  provenOfAll: 'proven of all accounts',
+  evidence: 'reports of the sensor',
+}
+
+function lanesInWords({ lanes }: StatusSnapshot): string {
+  const { proven, answered, returning, ignoring, letGo, letGoLast = {} } = lanes
+  const letGoBy = ([bound, amount]: readonly [string, number]) => {
+    const last = letGoLast[bound]
+    return `${number(amount)} ${LET_GO[bound] ?? plain(bound)}${last === undefined ? '' : ` (last ${showTime(last)})`}`
+  }
+  const gone = Object.entries(letGo).filter(([, amount]) => amount > 0)
+  const lost = gone.length === 0 ? '' : `; let go for lack of room: ${gone.map(letGoBy).join(', ')}`
   return `${number(proven)} proven, ${number(answered)} answered, ${number(returning)} returning, ${number(ignoring)} ignoring${lost}`
 }
 
@@ -189,10 +202,11 @@ function logInWords(log: StatusSnapshot['logs'][number]): string {
 }
 
 function weatherInWords({ weather }: StatusSnapshot): readonly [string, string][] {
-  const { state, since, why, baseline, capacity, anomalies, policy } = weather
+  const { state, since, why, baseline, capacity, anomalies, policy, outage } = weather
   const { registerRetry, registerSuspendTime } = policy
   return [
     ['weather', `${state} since ${showTime(since)}: ${why}`],
+    ...(outage ? [['', outage.sentence] as [string, string]] : []),
     ['', `${count(registerRetry, 'failure')} suspend for ${showDuration(registerSuspendTime)}`],
     ['usual', baselineInWords(baseline)],
     ...anomalies.map(({ since, sentence }): [string, string] => [
@@ -236,12 +250,37 @@ function capacityInWords({
   return `${rate}: ${why}${left}`
 }
 
+function looksInWords({ looks: { count: all, first } }: StatusSnapshot): string {
+  if (all === 0) return ''
+  const lines = first.slice(0, MOST_LOOKS).map(({ time, source, name, action, times, reason }) => {
+    const often = times === 1 ? '' : `, ${number(times)} times`
+    return `  ${showTime(time)}  ${plain(source)}  ${plain(name)} (${action}${often}): ${plain(reason)}\n`
+  })
+  const more = all > lines.length ? `  and ${number(all - lines.length)} more\n` : ''
+  return `\nLook at these of the last hour, which nothing blocks (\`ringfence explain\` tells more):\n${lines.join('')}${more}`
+}
+
 function changesOfState({ weather: { changes } }: StatusSnapshot): string {
   if (changes.length === 0) return ''
   const lines = changes.map(
-    ({ time, what, state, why }) => `  ${showTime(time)}  ${plain(what)}: ${plain(state)}: ${plain(why)}`,
+    (change) =>
+      `  ${showTime(change.time)}  ${plain(change.what)}: ${plain(change.state)}: ${plain(change.why)}${peakInWords(change)}`,
   )
   return `\nLast changes, newest first:\n${lines.join('\n')}\n`
+}
+
+/** The most that came while it stood. */
+function peakInWords({ figures }: StatusSnapshot['weather']['changes'][number]): string {
+  const { peakRegisters, peakAtLeast, peakArrivals, endedAt } = figures
+  const peaks = [
+    ...(typeof peakRegisters === 'number'
+      ? [`${peakAtLeast === true ? 'at least ' : ''}${number(peakRegisters)} REGISTER/s`]
+      : []),
+    ...(typeof peakArrivals === 'number' ? [`${number(peakArrivals)} packets/s in the kernel`] : []),
+  ]
+  if (peaks.length === 0) return ''
+  const until = typeof endedAt === 'number' ? `until ${showTime(endedAt)}` : 'so far'
+  return ` Most ${until}: ${peaks.join(', ')}.`
 }
 
 /** A line for each port that needs a word, and one for those that are seen. */

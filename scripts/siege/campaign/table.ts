@@ -11,7 +11,7 @@ const HEADS = [
   ['attack', 'guard', 'nonces', 'packets/s'],
   ['customers within 4 s', 'p50, p99'],
   ['newcomers within 32 s', 'honest blocked', 'waited 32 s', 'calls broken', 'guesses answered'],
-  ['first drop', 'reached/s', 'guard CPU', 'guard, kernel MB', 'verdict'],
+  ['first drop', 'reached/s', 'guard CPU, user + kernel', 'guard, tables MB', 'verdict'],
 ].flat()
 
 /** All sieges as one Markdown table, a row each. */
@@ -50,7 +50,9 @@ function cellsOf(figures: SiegeFigures, verdict: Verdict): readonly string[] {
     figures.guesses === null ? '–' : `${figures.guesses.refused} of ${figures.guesses.tries}`,
     showTime(figures.firstDropAfter),
     showCount(figures.reachedPerSecond),
-    figures.cpu && Object.keys(figures.cpu).length > 0 ? `${sum(figures.cpu).toFixed(0)} %` : '–',
+    figures.cpu && Object.keys(figures.cpu).length > 0
+      ? `${sum(figures.cpu).toFixed(0)} + ${sum(figures.cpuInKernel).toFixed(0)} %`
+      : '–',
     figures.guard === 'none' ? '–' : `${megabytes(processes)}, ${megabytes(sets + limits)}`,
     showVerdict(verdict),
   ]

@@ -7,9 +7,17 @@ import { type Program, until } from '../program.ts'
 import { PROGRAM } from '../root.ts'
 import type { SiegeStage } from '../stage.ts'
 import type { Ban, SiegeGuard } from './guard.ts'
-import { childrenOf, figuresOfProcesses, fileOf, type ProcessFigures } from './processes.ts'
+import {
+  added,
+  childrenOf,
+  figuresOfEnded,
+  figuresOfProcesses,
+  fileOf,
+  type ProcessFigures,
+} from './processes.ts'
 
-type ProcessName = 'daemon' | 'sensor' | 'capture'
+/** `programs`: what the daemon has run and waited for, as iptables and ipset. */
+type ProcessName = 'daemon' | 'sensor' | 'capture' | 'programs'
 
 /** Ringfence: the real daemon with its defaults, on the softswitch's host. `settings` are lines of its configuration. */
 export class Ringfence implements SiegeGuard {
@@ -18,7 +26,8 @@ export class Ringfence implements SiegeGuard {
   readonly #socket: string
   #program: Program | undefined
 
-  constructor(stage: SiegeStage, settings = '') {
+  /** `dashboard`: where it opens its page; without it, it has none. */
+  constructor(stage: SiegeStage, settings = '', { dashboard }: { readonly dashboard?: string } = {}) {
     this.#stage = stage
     this.#config = stage.path('ringfence.yaml')
     this.#socket = stage.path('control.sock')
@@ -27,7 +36,7 @@ export class Ringfence implements SiegeGuard {
       `protect: { interfaces: [eth0], ports: { udp: [5060], tcp: [5060] } }
 control: { socket: ${this.#socket} }
 data: ${stage.path('data')}
-dashboard: { enabled: false, passwordFile: ${stage.path('password')} }
+dashboard: { ${dashboard ? `listen: '${dashboard}'` : 'enabled: false'}, passwordFile: ${stage.path('password')} }
 ${settings}
 `,
     )
@@ -66,8 +75,12 @@ ${settings}
 
   /** By the command line, as an operator asks. */
   async command<T>(...args: readonly string[]): Promise<T> {
-    const all = [PROGRAM, ...args, '--json', '--socket', this.#socket]
-    return JSON.parse(await this.#stage.run('switch', process.execPath, all)) as T
+    return JSON.parse(await this.say(...args, '--json')) as T
+  }
+
+  /** The same in words. */
+  say(...args: readonly string[]): Promise<string> {
+    return this.#stage.run('switch', process.execPath, [PROGRAM, ...args, '--socket', this.#socket])
   }
 
   explain(address: string): Promise<SourceStory> {
@@ -77,27 +90,18 @@ ${settings}
   /** Packets that each rule of ours has dropped, by the chain and what the rule asks for. */
   async dropsByRule(): Promise<Readonly<Record<string, number>>> {
     const text = await this.#stage.run('switch', 'iptables-save', ['-c', '-t', 'raw'])
-    const rules = text.matchAll(/^\[(\d+):\d+\] -A RINGFENCE-(\S+) (.*)-j DROP$/gm)
-    const drops: Record<string, number> = {}
-    for (const [, packets, chain, rule] of rules) {
-      const asks = [...rule!.matchAll(/(?:--hashlimit-name|--match-set) (\S+)/g)].map(([, name]) => name)
-      const name = [chain, ...asks].join(' ')
-      drops[name] = (drops[name] ?? 0) + Number(packets)
-    }
-    return drops
+    return readRingfenceDrops(text)
   }
 
   figures(): Readonly<Record<ProcessName, ProcessFigures>> {
-    const daemon = this.#program!.pid
-    const sensors = childrenOf(daemon).filter((pid) =>
-      fileOf(pid, 'cmdline').includes('/agent/sensor/main.js'),
-    )
-    // The sensor has no other children than those that capture, be they tcpdump or ours.
-    return {
-      daemon: figuresOfProcesses([daemon]),
-      sensor: figuresOfProcesses(sensors),
-      capture: figuresOfProcesses(sensors.flatMap(childrenOf)),
-    }
+    return figuresOfDaemon(this.#program!.pid)
+  }
+
+  /** The daemon and all that it runs. */
+  processes(): readonly number[] {
+    const all = [this.#program!.pid]
+    for (const pid of all) all.push(...childrenOf(pid))
+    return all
   }
 
   /** By the daemon's own socket: the command line would cost a Node a question. */
@@ -118,5 +122,29 @@ ${settings}
       asked.once('timeout', () => asked.destroy(new Error(`${path} was not answered`)))
       asked.end()
     })
+  }
+}
+
+/** Packets that each rule of ours has dropped, from what `iptables-save -c` says of the table raw. */
+export function readRingfenceDrops(text: string): Readonly<Record<string, number>> {
+  const rules = text.matchAll(/^\[(\d+):\d+\] -A RINGFENCE-(\S+) (.*)-j DROP$/gm)
+  const drops: Record<string, number> = {}
+  for (const [, packets, chain, rule] of rules) {
+    const asks = [...rule!.matchAll(/(?:--hashlimit-name|--match-set) (\S+)/g)].map(([, name]) => name)
+    const name = [chain, ...asks].join(' ')
+    drops[name] = (drops[name] ?? 0) + Number(packets)
+  }
+  return drops
+}
+
+/** Of a daemon and its children, by its process. */
+export function figuresOfDaemon(daemon: number): Readonly<Record<ProcessName, ProcessFigures>> {
+  const sensors = childrenOf(daemon).filter((pid) => fileOf(pid, 'cmdline').includes('/agent/sensor/main.js'))
+  // The sensor has no other children than those that capture, be they tcpdump or ours; some come and go with a flood.
+  return {
+    daemon: figuresOfProcesses([daemon]),
+    sensor: figuresOfProcesses(sensors),
+    capture: sensors.map(figuresOfEnded).reduce(added, figuresOfProcesses(sensors.flatMap(childrenOf))),
+    programs: figuresOfEnded(daemon),
   }
 }

@@ -23,7 +23,7 @@ export class Line {
     socket.on('message', (bytes) => {
       const text = bytes.toString('latin1')
       const status = /^SIP\/2\.0 (\d{3}) /.exec(text)?.[1]
-      const cseq = /^CSeq:\s*(\d+) REGISTER/im.exec(text)?.[1]
+      const cseq = /^CSeq:\s*(\d+) (?:REGISTER|OPTIONS)/im.exec(text)?.[1]
       if (status !== undefined && Number(cseq) === this.#cseq) this.#hear?.({ status: Number(status), text })
     })
     // An unreachable softswitch is one that does not answer: the retransmissions go on.

@@ -4,6 +4,7 @@ import { incidentOf } from './incidents.ts'
 import { Phone } from './phone.ts'
 import type { PhoneKind, PhonesPlan, PhonesProgress, PhonesResult } from './plan.ts'
 import { between, randomFrom } from './random.ts'
+import { countServed } from './served.ts'
 
 /**
  * Plays many honest phones over UDP. Its argument is the file of a `PhonesPlan`; it hears `attack`, `peace` and `end` on
@@ -35,7 +36,8 @@ const ticking = setInterval(() => {
   for (const { phone } of phones) {
     if (phone.isRegistered) registered[phone.kind] = (registered[phone.kind] ?? 0) + 1
   }
-  say({ registered } satisfies PhonesProgress)
+  const records = phones.map(({ phone }) => phone.record)
+  say({ registered, served: countServed(records, clock()) } satisfies PhonesProgress)
 }, TICK)
 setTimeout(end, plan.longest * 1_000)
 const input = createInterface({ input: process.stdin })

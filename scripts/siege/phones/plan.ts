@@ -64,6 +64,13 @@ export interface PhoneRecord extends PhoneSeat {
 /** Said each second on one line. */
 export interface PhonesProgress {
   readonly registered: Readonly<Partial<Record<PhoneKind, number>>>
+  readonly served: Served
+}
+
+/** Registrations of customers that began over 4 s ago, since the program began; and how many of them were in time. */
+export interface Served {
+  readonly asked: number
+  readonly inTime: number
 }
 
 /** Said on one line at the end. */

@@ -54,7 +54,13 @@ describe('a backtest', () => {
       before: { blocks: 1, suspensions: 1, sources: 2, phonesTouched: 0 },
       after: { name: 'new.yaml', blocks: 1, suspensions: 1, sources: 2, phonesTouched: 0 },
       phones: { registered: 1, touched: { count: 0 }, spared: 0 },
-      changes: { new: { count: 0 }, gone: { count: 0 }, harder: { count: 0 }, softer: { count: 0 } },
+      changes: {
+        new: { count: 0 },
+        gone: { count: 0 },
+        harder: { count: 0 },
+        softer: { count: 0 },
+        other: { count: 0 },
+      },
       same: 2,
     })
   })
@@ -69,8 +75,8 @@ describe('a backtest', () => {
       first: [
         {
           source: '198.51.100.7',
-          before: null,
-          after: { verdict: 'retry-limit', action: 'suspend', target: '198.51.100.7:5060', count: 1 },
+          before: [],
+          after: [{ verdict: 'retry-limit', action: 'suspend', target: '198.51.100.7:5060', count: 1 }],
           phonesTouched: 1,
         },
       ],
@@ -101,6 +107,7 @@ describe('a backtest', () => {
       gone: { count: 0, first: [] },
       harder: { count: 0, first: [] },
       softer: { count: 0, first: [] },
+      other: { count: 0, first: [] },
       [kind]: ['203.0.113.66'],
     })
     expect(view.phones.touched.count).toBe(0)
@@ -113,7 +120,7 @@ describe('a backtest', () => {
     const view = compare(guesses, under('new.yaml', { block: { ...POLICY.block, failures: 5_000 } }))
     expect(view.changes.softer.count + view.changes.gone.count).toBe(1)
     const [change] = [...view.changes.softer.first, ...view.changes.gone.first]
-    expect(change?.before).toMatchObject({ verdict: 'lockout', action: 'block', scope: 'sip' })
+    expect(change?.before[0]).toMatchObject({ verdict: 'lockout', action: 'block', scope: 'sip' })
   })
 
   it('counts phones behind a punished address as spared where their ports are proven', () => {
@@ -185,11 +192,23 @@ describe('a backtest', () => {
       },
     )
     const notes = view.notes.join('\n')
-    expect(notes).toContain('the record reaches 2h back, 10h less than asked for')
+    expect(notes).toContain(
+      'the record begins at 2026-01-02T03:00:00.000Z: it reaches 2h back, 10h less than asked for',
+    )
     expect(notes).toContain('sums of ten seconds')
     expect(notes).toContain('would have done otherwise is not in the record')
     expect(notes).toContain('policy.flood is lower than 20 REGISTERs a minute')
     expect(notes).toContain('of 48 REGISTERs came from sources with fewer than 20 a minute')
+  })
+
+  it('begins when its first row came, not with the hour of that row', () => {
+    const begun = START + 33 * MINUTE + 53_000
+    const traffic = Array.from({ length: 6 }, (_, i) =>
+      turn(at('198.51.100.7'), begun + i * MINUTE, 'success'),
+    )
+    const view = compare(traffic.flat(), under('new.yaml'), { from: START - HOUR, to: START + HOUR })
+    expect(view.from).toBe(START + 33 * MINUTE)
+    expect(view.notes[0]).toContain('begins at 2026-01-02T03:33:00.000Z: it reaches 27m back, 1h 33m less')
   })
 
   it('judges an empty record as nothing, and says so', () => {
@@ -208,6 +227,82 @@ describe('a backtest', () => {
     )
     expect(view.to).toBeLessThan(START + 2 * HOUR)
     expect(view.notes.join()).toContain('too much for the time that there is')
+  })
+})
+
+describe('the figures of a backtest', () => {
+  /** A flood that both block, and afterwards failures from four ports, eight minutes apart. */
+  const FLOODER = [
+    ...flood('10.99.0.40', 50, 30),
+    ...Array.from({ length: 4 }, (_, port) =>
+      Array.from({ length: 4 }, (_, i) =>
+        turn(at('10.99.0.40', 30_000 + port), START + 2 * HOUR + port * 8 * MINUTE + i * 5_000, 'failure'),
+      ),
+    ).flat(3),
+  ]
+  const GUESSES = Array.from({ length: 30 }, (_, i) =>
+    turn(at('203.0.113.9', 7000), START + HOUR + i * 8_000, 'failure', {
+      account: `${2000 + i}@example.com`,
+    }),
+  ).flat()
+
+  /** What the lists say of a side, added up. */
+  function added(view: ReturnType<typeof compare>, side: 'before' | 'after') {
+    const sum = { blocks: 0, suspensions: 0, informing: 0 }
+    for (const { first } of Object.values(view.changes)) {
+      for (const change of first) {
+        for (const { action, count } of change[side]) {
+          if (action === 'block') sum.blocks += count
+          else if (action === 'suspend') sum.suspensions += count
+          else sum.informing += count
+        }
+      }
+    }
+    return sum
+  }
+
+  it.each([
+    { what: 'suspensions beside a block', traffic: FLOODER, policy: { registerRetry: 2 } },
+    {
+      what: 'a lockout that comes later',
+      traffic: GUESSES,
+      policy: { block: { ...POLICY.block, failures: 25 } },
+    },
+    { what: 'nobody suspended', traffic: failures('203.0.113.9', 40), policy: { registerSuspend: false } },
+  ])('are in the list what they are in the summary: $what', ({ traffic, policy }) => {
+    const view = compare(traffic, under('new.yaml', policy))
+    // Nothing is judged alike here, so the lists hold all there is.
+    expect(view.same).toBe(0)
+    expect(view.before).toMatchObject(added(view, 'before'))
+    expect(view.after).toMatchObject(added(view, 'after'))
+  })
+
+  it('tell of suspensions beside the block that both decide', () => {
+    const view = compare(FLOODER, under('new.yaml', { registerRetry: 2 }))
+    expect([view.before, view.after]).toMatchObject([
+      { blocks: 1, suspensions: 2 },
+      { blocks: 1, suspensions: 4 },
+    ])
+    expect(view.changes).toMatchObject({ harder: { count: 1 }, softer: { count: 0 }, other: { count: 0 } })
+    expect(view.changes.harder.first[0]).toMatchObject({
+      before: [
+        { verdict: 'register-flood', count: 1 },
+        { verdict: 'retry-limit', action: 'suspend', target: '10.99.0.40:30001', targets: 2, count: 2 },
+      ],
+      after: [
+        { verdict: 'register-flood', count: 1 },
+        { verdict: 'retry-limit', action: 'suspend', target: '10.99.0.40:30000', targets: 4, count: 4 },
+      ],
+    })
+  })
+
+  it('tell a block that comes later, and is as long, from one that comes at once', () => {
+    const view = compare(GUESSES, under('new.yaml', { block: { ...POLICY.block, failures: 25 } }))
+    expect(view).toMatchObject({
+      before: { blocks: 1 },
+      after: { blocks: 1 },
+      changes: { softer: { count: 1 } },
+    })
   })
 })
 
@@ -249,7 +344,7 @@ describe('what the record makes the detector decide', () => {
     }
     const found = Object.values(view.changes)
       .flatMap(({ first }) => first)
-      .flatMap(({ source, after }) => (after ? [[source, after.action] as const] : []))
+      .flatMap(({ source, after }) => after.slice(0, 1).map(({ action }) => [source, action] as const))
     expect(new Map(found)).toEqual(hardest)
     expect(hardest.size).toBeGreaterThanOrEqual(5)
   })

@@ -59,6 +59,7 @@ export async function run(
     replayCaptures: unexpected('a replay'),
     removeEverything: unexpected('touching the kernel'),
     restoreRules: unexpected('restoring the rules'),
+    runBeside: unexpected('another program'),
     ...changes,
   })
   return { code, out, err }

@@ -32,6 +32,7 @@ const JUDGED: SourceJudgement = {
   action: 'suspend',
   scope: 'register',
   target: '198.51.100.7:5060',
+  targets: 1,
   first: NOW - 3_600_000,
   count: 2,
   seconds: 360,
@@ -52,7 +53,7 @@ const QUIET: ComparisonView = {
   },
   after: { name: '/root/new.yaml', blocks: 1, suspensions: 0, informing: 0, sources: 1, phonesTouched: 0 },
   phones: { registered: 120, touched: NONE, relieved: NONE, spared: 0 },
-  changes: { new: NONE, gone: NONE, harder: NONE, softer: NONE },
+  changes: { new: NONE, gone: NONE, harder: NONE, softer: NONE, other: NONE },
   same: 1,
   notes: ['REGISTERs are sums'],
 }
@@ -76,7 +77,7 @@ const LOUD: ComparisonView = {
     spared: 4,
   },
   changes: {
-    new: { count: 1, first: [{ source: '198.51.100.7', before: null, after: JUDGED, phonesTouched: 1 }] },
+    new: { count: 1, first: [{ source: '198.51.100.7', before: [], after: [JUDGED], phonesTouched: 1 }] },
     gone: NONE,
     harder: NONE,
     softer: {
@@ -84,12 +85,26 @@ const LOUD: ComparisonView = {
       first: [
         {
           source: '203.0.113.9',
-          before: { ...JUDGED, verdict: 'lockout', action: 'block', scope: 'sip', target: '203.0.113.9' },
-          after: { ...JUDGED, target: '203.0.113.9:7000', count: 1 },
+          before: [
+            { ...JUDGED, verdict: 'lockout', action: 'block', scope: 'sip', target: '203.0.113.9' },
+            { ...JUDGED, target: '203.0.113.9:6000', targets: 3, count: 6 },
+          ],
+          after: [
+            { ...JUDGED, target: '203.0.113.9:7000', count: 1 },
+            {
+              ...JUDGED,
+              verdict: 'account-scan',
+              action: 'alert',
+              target: '203.0.113.9',
+              count: 3,
+              seconds: 0,
+            },
+          ],
           phonesTouched: 0,
         },
       ],
     },
+    other: NONE,
   },
 }
 
@@ -148,7 +163,9 @@ New (1):
 Softer (1):
   203.0.113.9  suspend of 203.0.113.9:7000 (retry-limit, scope register) once, 6m in all
       2026-01-02 02:04:05  grade path: 3 failed registrations in a row for 1001\\u001b[2J
-      instead of block of 203.0.113.9 (lockout, scope sip) 2 times, 6m in all
+      and alert of 203.0.113.9 (account-scan, scope register) 3 times, first 2026-01-02 02:04:05
+      instead of block of 203.0.113.9 (lockout, scope sip) 2 times, 6m in all, first 2026-01-02 02:04:05
+      and suspend of 3 ports, 203.0.113.9:6000 first (retry-limit, scope register) 6 times, 6m in all, first 2026-01-02 02:04:05
 
 What this does not know:
   REGISTERs are sums

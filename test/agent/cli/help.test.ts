@@ -52,6 +52,8 @@ test('the commands', () => {
     'account list',
     'account remove',
     'bindings',
+    'simulate',
+    'demo',
     'run',
     'restore',
   ])

@@ -56,6 +56,11 @@ it.each<{ what: string; parts: Partial<PartsHealth>; faults: string[] }>([
     faults: ['Not in the path: look.'],
   },
   {
+    what: 'a softswitch that is dead, before all else',
+    parts: { outage: 'It answers nobody.', notInPath: 'Not in the path: look.' },
+    faults: ['It answers nobody.', 'Not in the path: look.'],
+  },
+  {
     what: 'everything else',
     parts: {
       sensor: { state: 'failed', detail: 'eth0: it is down' },

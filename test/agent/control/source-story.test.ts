@@ -28,6 +28,7 @@ it.each<{ of: string; enforced?: true; notice?: string; over: unknown }>([
       drops: undefined,
       overSipLimit: OVER,
       sipEnforced: () => enforced,
+      port: null,
       notice,
     })
     expect(story).toMatchObject({ lane: 'unknown', notice, overSipLimit: over })

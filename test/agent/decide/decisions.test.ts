@@ -361,7 +361,7 @@ describe('decisions', () => {
     expect(decisions.about('10.0.0.0' as Address)).toEqual([])
     expect(decisions.about('10.0.0.1' as Address)).toHaveLength(1)
     expect(journal.decisionsOf('10.0.0.0' as Address, { limit: 1 })).toMatchObject([
-      { endedAt: START, endedBy: 'displaced by a verdict of grade path' },
+      { endedAt: START, endedBy: 'a verdict of grade path that needed its place' },
     ])
     expect(decisions.decide(forged(2_000))).toEqual({ kind: 'none', why: 'full' })
     for (let i = 1; i < 1_000; i++) expect(decisions.decide(guesser(i))).toMatchObject({ kind: 'made' })

@@ -12,6 +12,8 @@ const WEEK = 7 * DAY
 const MONDAY = Date.UTC(2026, 0, 5)
 /** Days go by faster with longer summaries; a minute has three of them. */
 const SPAN = 20
+const BLOCKED = '10.9.9.9'
+const NO_SILENCE = { answeredAt: null, asked: null }
 
 beforeEach(() => vi.useFakeTimers({ now: MONDAY }))
 afterEach(() => {
@@ -49,6 +51,7 @@ function stage({ config = configOf(), journal = memory(), phones = 2_000 } = {})
     clock: Date.now,
     lanes: () => lanes,
     strict: () => strict,
+    isBlocked: (address) => address === BLOCKED,
     onState: ({ state }, before) => said.push(`${before} -> ${state}`),
     onAnomaly: ({ figure, direction }, what) => said.push(`${what}: ${figure} ${direction}`),
     onMeter: () => said.push(`left: ${watch.leftForUnknown}`),
@@ -59,10 +62,11 @@ function stage({ config = configOf(), journal = memory(), phones = 2_000 } = {})
   /** So many seconds of traffic, at rates a second. */
   const pass = (
     seconds: number,
-    rates: Partial<typeof QUIET & Pick<WatchedSecond, 'known'>> = {},
+    rates: Partial<typeof QUIET & Pick<WatchedSecond, 'known' | 'lowerBounds' | 'silence'>> = {},
     span = SPAN,
   ) => {
-    const { registers, successes, answered, unknownRegisters, known = null } = { ...QUIET, ...rates }
+    const { registers, successes, answered, unknownRegisters, ...others } = { ...QUIET, ...rates }
+    const { known = null, lowerBounds = false, silence = NO_SILENCE } = others
     for (let at = 0; at < seconds; at += span) {
       vi.setSystemTime(Date.now() + span * SECOND)
       watch.summarised({
@@ -75,12 +79,13 @@ function stage({ config = configOf(), journal = memory(), phones = 2_000 } = {})
         sightedRegisters: registers * span,
         sources: 5_000,
         whole: true,
-        lowerBounds: false,
+        lowerBounds,
+        silence,
         known,
       })
     }
   }
-  const report = () => viewWeather(watch.facts(), config.limits)
+  const report = () => viewWeather(watch.facts(), config.limits, Date.now())
   return { watch, report, journal, said, lanes, strict, pass }
 }
 
@@ -120,6 +125,70 @@ describe('the weather', () => {
     expect(attack!.figures.registers).toBeGreaterThan(1_000)
     expect(report().changes.map(({ state }) => state)).toEqual(['peace', 'attack'])
     expect(stage({ journal }).report().changes).toEqual(report().changes)
+  })
+
+  it('goes on with the figures of what stands: the most that came, and when it was over', () => {
+    const { watch, journal, pass } = stage()
+    pass((26 * HOUR) / SECOND)
+    pass(6, { ...BOTNET, registers: 900, unknownRegisters: 900 }, 1)
+    const begun = Date.now()
+    for (let i = 0; i < 20; i++) {
+      watch.arrived(10_012)
+      pass(1, { ...BOTNET, registers: 5_000, unknownRegisters: 4_900, lowerBounds: true }, 1)
+    }
+    const attack = () => journal.listWeather({ limit: 9 }).find(({ state }) => state === 'attack')!
+    expect(attack().figures).toMatchObject({ peakRegisters: 5_000, peakAtLeast: true, peakArrivals: 10_012 })
+    // Counters that were read some seconds ago are no figure of now.
+    pass(90, {}, 1)
+    const { figures } = attack()
+    expect(figures).toMatchObject({ atLeast: false, peakRegisters: 5_000, peakArrivals: 10_012 })
+    expect(figures.endedAt).toBeGreaterThan(begun + 60 * SECOND)
+    expect(figures.endedAt).toBeLessThanOrEqual(Date.now())
+    expect(watch.facts().changes.find(({ state }) => state === 'attack')).toEqual(attack())
+  })
+
+  it('records the strict limits with the rate that they were decided from', () => {
+    const { watch, journal, pass } = stage()
+    pass(60, {}, 1)
+    const since = Date.now()
+    pass(1, { ...BOTNET, registers: 4_700, unknownRegisters: 4_700 }, 1)
+    const strict = { state: 'strict', why: 'W', strictUntil: null, lastBusy: since } as const
+    watch.recordStrict({ ...strict, since: Date.now(), overSince: since, perSecond: 4_859 })
+    const [entry] = journal.listWeather({ limit: 1 })
+    expect(entry!.figures).toMatchObject({
+      registers: 4_859,
+      unknownRegisters: 4_859,
+      seconds: 1,
+      atLeast: false,
+    })
+    watch.close()
+  })
+
+  it('says an outage while it lasts and records it, but not for phones that the operator has blocked', () => {
+    const { report, journal, pass } = stage({ phones: 160 })
+    pass(30, {}, 1)
+    const since = Date.now()
+    const asking = (address: string, seconds: number) => {
+      for (let i = 0; i < seconds; i++) {
+        const asked = { since, lastAt: Date.now(), phones: 40, addresses: [address, BLOCKED] }
+        pass(1, { registers: 9, answered: 0, successes: 0, silence: { answeredAt: since - 5, asked } }, 1)
+      }
+    }
+    asking(BLOCKED, 30)
+    expect(report().outage).toBeNull()
+    asking('10.1.1.1', 4)
+    expect(report().outage).toEqual({
+      since,
+      phones: 40,
+      sentence:
+        'The softswitch has answered nobody for 34 s, though 40 registered phones ask: look whether it runs.',
+    })
+    pass(1, { silence: { answeredAt: Date.now(), asked: null } }, 1)
+    expect(report().outage).toBeNull()
+    expect(journal.listWeather({ limit: 9 })).toMatchObject([
+      { what: 'outage', state: 'ended', why: 'The softswitch answers again, after 35 s.' },
+      { what: 'outage', state: 'began', figures: { phones: 40 } },
+    ])
   })
 
   it('does not learn an attack that lasts two days', () => {
@@ -225,6 +294,7 @@ describe('the weather', () => {
       clock: Date.now,
       lanes: () => ({ proven: 0, returning: 0 }),
       strict: () => ({ state: 'peace', order: 'auto' }),
+      isBlocked: () => false,
       onState: () => {},
       onAnomaly: () => {},
       onMeter: () => {},
@@ -236,7 +306,15 @@ describe('the weather', () => {
         }
       },
     })
-    watch.recordStrict({ state: 'strict', since: 1, why: 'W', strictUntil: 2, overSince: 1, lastBusy: 1 })
+    watch.recordStrict({
+      state: 'strict',
+      since: 1,
+      why: 'W',
+      strictUntil: 2,
+      overSince: 1,
+      perSecond: 9,
+      lastBusy: 1,
+    })
     expect(kept).toHaveLength(1)
     expect(watch.facts().changes).toMatchObject([{ what: 'strict', state: 'strict', why: 'W' }])
   })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readConfig } from '../../../agent/config/read-config.ts'
 import { type BaselineHour, type Expected, expectedAt } from '../../../agent/decide/baseline.ts'
+import type { AskedInVain } from '../../../agent/decide/outage.ts'
 import { StormAccounts } from '../../../agent/decide/storm-accounts.ts'
 import {
   nextWeather,
@@ -42,6 +43,8 @@ class Town {
   now = START
   weather: WeatherState = peacefulSince(START)
   said: string[] = []
+  answeredAt: number | null = null
+  asked: AskedInVain | null = null
 
   constructor({ phones = 2_000, expires = 300, isLearnt = true } = {}) {
     this.phones = phones
@@ -66,9 +69,12 @@ class Town {
         returned: 0,
         phones: this.phones,
         ...this.quiet,
+        lowerBounds: false,
+        arrivals: null,
         ...(typeof changes === 'function' ? changes(i) : changes),
       }
-      this.#next({ now: this.now, second: { sightedRegisters: second.registers, ...second } })
+      const silence = this.#silence(second)
+      this.#next({ now: this.now, second: { sightedRegisters: second.registers, silence, ...second } })
     }
     return this
   }
@@ -80,6 +86,19 @@ class Town {
       this.#next({ now: this.now })
     }
     return this
+  }
+
+  /** Who is no stranger is registered, and our rules let him through. */
+  #silence({ answered, registers, unknownRegisters }: Omit<WeatherSecond, 'silence' | 'sightedRegisters'>) {
+    if (answered > 0) {
+      this.answeredAt = this.now
+      this.asked = null
+    } else if (registers > unknownRegisters) {
+      const phones = (this.asked?.phones ?? 0) + Math.ceil(registers - unknownRegisters)
+      const since = this.asked?.since ?? this.now - SECOND
+      this.asked = { since, lastAt: this.now, phones, addresses: [] }
+    }
+    return { answeredAt: this.answeredAt, asked: this.asked }
   }
 
   get state(): WeatherName {
@@ -275,6 +294,93 @@ describe('a recovery', () => {
     ])
     expect(at[1]! - at[0]!).toBe(900)
     expect(at[2]! - at[1]!).toBe(600)
+  })
+})
+
+describe('a flood and an outage', () => {
+  /** 160 phones that register every few minutes, on a host that has not learnt yet. */
+  const town = () =>
+    new Town({ phones: 160, isLearnt: false }).seconds(60, {
+      registers: 2,
+      answered: 2,
+      successes: 1,
+      returned: 12,
+    })
+  /** Forged, and the kernel drops them: what strangers are not let through to nobody answers. */
+  const FLOOD = { registers: 4_000, unknownRegisters: 4_000, ...DEAD }
+  const asUsual = { registers: 8, answered: 8, successes: 4, returned: 30 }
+  const down = { ...DEAD, registers: 40 }
+  const storm = { registers: 60, answered: 60, successes: 28, returned: 140 }
+
+  it('a flood that the kernel drops is no outage, and phones that register as usual after it are no recovery', () => {
+    const flooded = town().seconds(16, FLOOD)
+    expect(flooded.weather).toMatchObject({ outage: null, outageSeen: Number.NEGATIVE_INFINITY })
+    flooded.seconds(45, { registers: 1, answered: 1, successes: 0, returned: 0 }).seconds(60, asUsual)
+    expect(flooded.said.filter((change) => change.includes('recovery'))).toEqual([])
+  })
+
+  it('nor is one beside which nobody at all registers', () => {
+    expect(town().seconds(600, FLOOD).weather.outage).toBeNull()
+  })
+
+  it('an outage after a flood is one, and its phones come back as a recovery', () => {
+    const later = town().seconds(16, FLOOD).seconds(90, asUsual).seconds(16, down)
+    expect(later.weather.outage).toMatchObject({ since: later.now - 16 * SECOND, phones: 640 })
+    later.seconds(6, storm)
+    expect(later.weather).toMatchObject({ state: 'recovery', outage: null })
+    expect(later.weather.why).toMatch(/after the softswitch had answered nobody\.$/)
+  })
+
+  it('an outage during a flood is seen, and the phones come back as a recovery when the flood is over', () => {
+    const both = town().seconds(16, { ...FLOOD, registers: 4_040 })
+    expect(both.weather.outage).toMatchObject({ phones: 640 })
+    both.seconds(20, {
+      registers: 4_060,
+      unknownRegisters: 4_000,
+      answered: 60,
+      successes: 28,
+      returned: 140,
+    })
+    expect(both.state).toBe('attack')
+    expect(both.weather.outage).toBeNull()
+    expect(both.seconds(12, storm).state).toBe('recovery')
+  })
+
+  it('a recovery that somebody made does not keep the phones of an outage waiting', () => {
+    const faked = new Town({ phones: 200, expires: 3_600 }).seconds(60)
+    // The passwords of forty customers are known to somebody.
+    faked.seconds(930, { registers: 100, answered: 100, successes: 40, returned: 40 })
+    expect(faked.said.map((change) => change.split(': ')[1])).toEqual(['recovery', 'peace'])
+    faked.seconds(16, down).seconds(6, storm)
+    expect(faked.state).toBe('recovery')
+  })
+
+  it('is not hidden by a sensor that begins anew, which has seen no answer yet', () => {
+    const dead = town().seconds(16, down)
+    dead.answeredAt = null
+    dead.asked = null
+    expect(dead.seconds(30, { registers: 0, ...DEAD }).weather.outage).not.toBeNull()
+    expect(dead.seconds(1, storm).weather.outage).toBeNull()
+  })
+})
+
+describe('the figures of an attack', () => {
+  it('are of the seconds since it began, not thinned by those before', () => {
+    const { weather } = new Town()
+      .seconds(60)
+      .seconds(5, { ...BOTNET, registers: 8_000, unknownRegisters: 8_000 })
+    expect(weather).toMatchObject({
+      state: 'attack',
+      figures: { registers: 8_000, answered: 4_000, seconds: 5 },
+    })
+    expect(weather.why).toMatch(/^8,000 REGISTERs a second/)
+  })
+
+  it('say that they are lower bounds, and what the kernel counted', () => {
+    const sample = { ...BOTNET, registers: 973, unknownRegisters: 973, lowerBounds: true, arrivals: 10_012 }
+    const { weather } = new Town().seconds(60).seconds(5, sample)
+    expect(weather.figures).toMatchObject({ atLeast: true, arrivals: 10_012 })
+    expect(weather.why).toMatch(/^At least 973 REGISTERs of 10,012 packets a second \(usual/)
   })
 })
 

@@ -35,6 +35,22 @@ test('hours of the baseline are kept, replaced, and forgotten when they are old'
   journal.close()
 })
 
+test('a change that still stands may be amended, and no other is', () => {
+  const journal = open()
+  const entry = (time: number, registers: number) => ({
+    time,
+    what: 'weather' as const,
+    state: 'attack',
+    why: 'W',
+    figures: { registers },
+  })
+  journal.recordWeather(entry(NOW, 1))
+  journal.recordWeather(entry(NOW + 1, 2))
+  journal.amendWeather(entry(NOW, 3))
+  expect(journal.listWeather({ limit: 9 })).toEqual([entry(NOW + 1, 2), entry(NOW, 3)])
+  journal.close()
+})
+
 test('changes of state are kept newest first, within their bounds', () => {
   const journal = open(3)
   for (let i = 0; i < 5; i++) {

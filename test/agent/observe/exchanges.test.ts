@@ -38,6 +38,8 @@ interface Turn {
   /** In CSeq, where it differs from that of the request line. */
   readonly cseqMethod?: string
   readonly callId?: string
+  /** Its Via, where it is not the usual one. */
+  readonly via?: HeaderPair
   /** More headers of a request. */
   readonly headers?: readonly HeaderPair[]
 }
@@ -47,9 +49,10 @@ function common({
   method = 'REGISTER',
   cseqMethod = method,
   callId = 'abc@phone',
+  via,
 }: Turn): HeaderPair[] {
   return [
-    ['Via', `SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK${cseq};rport`],
+    via ?? ['Via', `SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK${cseq};rport`],
     ['From', '<sip:1001@example.com>;tag=1'],
     ['To', '<sip:1001@EXAMPLE.com>'],
     ['Call-ID', callId],
@@ -420,7 +423,116 @@ describe('for the lanes', () => {
     expect(answer(at('192.0.2.1', 5060))).toMatchObject({ answersChallenge: true, answersSentNonce: false })
     talk.request({ cseq: 3, callId: 'y' })
     talk.answer(401, { cseq: 3, nonce: 'later', callId: 'y' })
-    expect(answer(PHONE)).toMatchObject({ answersSentNonce: false })
+    // It was sent to this port all the same: who guesses over one nonce is sent a new one each time.
+    expect(answer(PHONE)).toMatchObject({ answersSentNonce: true })
+  })
+})
+
+describe('who hides a guess', () => {
+  const failures = (talk: Talk, turn: Omit<Turn, 'headers'>, count: number) =>
+    Array.from({ length: count }, () => talk.answer(401, { ...turn, nonce: 'next' })?.outcome)
+  const challenged = (turn: Pick<Turn, 'transport'> = {}) => {
+    const talk = new Talk()
+    talk.request(turn)
+    talk.answer(401, { ...turn, nonce: 'mine' })
+    return talk
+  }
+  const digest = (parameters: string) =>
+    `Digest ${parameters}username="1001",realm="example.com",nonce="mine",uri="sip:x",response="0123456789abcdef0123456789abcdef"`
+
+  it.each([
+    ['a parameter twice before the nonce', 'cnonce="zz",cnonce="yy",'],
+    ['another nonce before it', 'nonce="zz",'],
+    ['an unknown parameter twice', 'x="1",x="2",'],
+    ['a parameter without a value', 'x,'],
+  ])('behind %s is seen to answer his own nonce', (_, parameters) => {
+    const talk = challenged()
+    expect(talk.request({ cseq: 2, authorization: digest(parameters) })[0]).toMatchObject({
+      answersOwnNonce: true,
+    })
+    expect(talk.answer(401, { cseq: 2, nonce: 'next' })).toMatchObject({
+      outcome: 'failure',
+      grade: 'path',
+      account: '1001@example.com',
+      nonceOfPort: true,
+      nonceIssued: true,
+    })
+  })
+
+  it('under one Call-ID, CSeq and branch over TCP fails as often as he is refused', () => {
+    const turn = { transport: 'tcp', cseq: 2 } as const
+    const talk = challenged({ transport: 'tcp' })
+    for (let i = 0; i < 40; i++)
+      talk.request({ ...turn, nonce: 'mine', response: String(i).padStart(32, '0') })
+    expect(failures(talk, turn, 40)).toEqual(new Array(40).fill('failure'))
+    // What is answered once more than asked for was answered twice.
+    expect(failures(talk, turn, 1)).toEqual([undefined])
+  })
+
+  it('and whoever is answered twice fails once', () => {
+    const talk = challenged()
+    talk.request({ cseq: 2, nonce: 'mine' })
+    talk.request({ cseq: 2, nonce: 'mine' })
+    expect(failures(talk, { cseq: 2 }, 3)).toEqual(['failure', undefined, undefined])
+  })
+})
+
+describe('neighbours behind one address', () => {
+  const NEIGHBOUR = at(PHONE.address, 6_000)
+
+  it.each(['udp', 'tcp'] as const)(
+    'over %s: an answer to one ends nothing that was asked from the other’s port',
+    (transport) => {
+      const talk = new Talk()
+      talk.request({ transport, phone: NEIGHBOUR })
+      talk.answer(401, { transport, phone: NEIGHBOUR, nonce: 'theirs' })
+      const same = { transport, cseq: 2, nonce: 'theirs', callId: 'same' } as const
+      // Somebody forges it from the port of a registered phone, and the neighbour sends it himself.
+      talk.request({ ...same, phone: PHONE })
+      talk.request({ ...same, phone: NEIGHBOUR })
+      expect(talk.answer(401, { ...same, phone: NEIGHBOUR, nonce: 'next' })).toMatchObject({
+        outcome: 'failure',
+        source: NEIGHBOUR,
+        nonceOfPort: true,
+      })
+    },
+  )
+
+  it('a nonce of the neighbour is not one of this port', () => {
+    const talk = new Talk()
+    talk.request({ phone: NEIGHBOUR })
+    talk.answer(401, { phone: NEIGHBOUR, nonce: 'theirs' })
+    talk.request({ cseq: 2, nonce: 'theirs' })
+    expect(talk.answer(401, { cseq: 2, nonce: 'next' })).toMatchObject({ grade: 'path', nonceOfPort: false })
+  })
+
+  it('in IPv6 a nonce is good for the whole /64, as an address is', () => {
+    const talk = new Talk()
+    const [one, two] = [at('2001:db8:1:2::1', 5060), at('2001:db8:1:2:ffff::2', 5060)]
+    talk.request({ phone: one })
+    talk.answer(401, { phone: one, nonce: 'theirs' })
+    talk.request({ phone: two, cseq: 2, nonce: 'theirs' })
+    expect(talk.answer(401, { phone: two, cseq: 2, nonce: 'next' })).toMatchObject({
+      outcome: 'failure',
+      grade: 'path',
+    })
+  })
+})
+
+describe('a phone that does not ask for its own port', () => {
+  it.each([
+    ['is answered at that of its Via', 5_060],
+    ['or at its own, by softswitches that always do', PHONE.port],
+  ])('%s', (_, port) => {
+    const talk = new Talk()
+    talk.request()
+    talk.answer(401, { nonce: 'mine' })
+    const via: HeaderPair = ['Via', 'SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK2']
+    talk.request({ cseq: 2, nonce: 'mine', via })
+    expect(talk.answer(200, { cseq: 2, via, phone: at(PHONE.address, port) })).toMatchObject({
+      outcome: 'success',
+      source: PHONE,
+    })
   })
 })
 
