@@ -164,7 +164,11 @@ export class Agent {
       onBlock: (time) => this.#picture.blocked(time),
     })
     this.#softswitch = new SoftswitchWatch({ journal, log, keep })
-    this.#sensorWatch = new SensorWatch({ log })
+    this.#sensorWatch = new SensorWatch({
+      log,
+      // A capture that stands still shows nothing; with a new sensor all captures begin anew.
+      onDeaf: () => void this.#sensor.restart(),
+    })
     this.#briefing = new SensorBriefing({
       config: () => this.#config,
       host: this.#hostFacts,
@@ -172,6 +176,7 @@ export class Agent {
       clock,
       decisions: this.#decisions,
       registered: () => this.#feed.registered(),
+      members: () => this.#feed.desired().members,
       registrations: (options) => this.#history.registrations(options),
       policy: () => this.#weather.policy,
       nonces: () => this.#softswitch.nonces,
@@ -205,6 +210,7 @@ export class Agent {
       learntBindings: () => this.#sensor.bindings(),
       arrivals: (perSecond) => {
         this.#sensor.arrivals(perSecond)
+        this.#sensorWatch.arrived(perSecond)
         this.#picture.arrived(perSecond, clock())
         this.#weather.arrived(perSecond)
       },
@@ -354,8 +360,9 @@ export class Agent {
 
   #summarised(summary: SensorSummary): void {
     this.#picture.summarised(summary, this.#host.cpu)
-    this.#feed.summarised({ registers: summary.unknownRegisters, seconds: summary.seconds })
+    // Before the limits are weighed: what they are decided from is recorded with the figures of this second.
     this.#weather.summarised(watchedSecond(summary))
+    this.#feed.summarised({ registers: summary.unknownRegisters, seconds: summary.seconds })
     this.#plane.summarised(summary)
     this.#softswitch.summarised(summary)
     this.#sensorWatch.summarised(summary)

@@ -1,5 +1,6 @@
 import { type Prefix, showSource } from '../registrar/net/address.ts'
 import type { Clock } from '../registrar/net/time.ts'
+import type { DesiredState } from '../rules/desired-state.ts'
 import type { Config } from './config/config.ts'
 import type { HostFacts } from './config/kernel-sizes.ts'
 import type { Decisions } from './decide/decisions.ts'
@@ -22,6 +23,8 @@ export interface SensorBriefingOptions {
   readonly config: () => Config
   readonly host: HostFacts
   readonly journal: Pick<Journal, 'knownSources' | 'returningEntries' | 'provenEntries'>
+  /** Who is in a lane now. */
+  readonly members: () => DesiredState['members']
   /** What was recorded of registrations that last, at most so many of them. */
   readonly registrations: (options: { readonly limit: number }) => readonly RecordedExchange[]
   readonly clock: Clock
@@ -94,18 +97,20 @@ export class SensorBriefing {
    * not taken for a customer by the next sensor either. Over TCP there is no lane, and the record is all that is known.
    */
   #registeredBefore(): RegisteredBefore {
-    const { clock, journal, keep, registrations } = this.#o
+    const { clock, journal, keep, members, registrations } = this.#o
     const now = clock()
     const ports = new Map<string, RegisteredBefore['ports'][number]>()
     const accounts = new Set<string>()
     let recorded: readonly RecordedExchange[] = []
+    for (const member of members().flat()) {
+      if (member.lane !== 'proven' || member.until <= now || ports.size >= MOST_PORTS) continue
+      const source = { address: member.address, port: member.port }
+      ports.set(showSource(source), { source, until: member.until - EXPIRY_GRACE })
+    }
     keep(() => {
       // Those that end last, where there are more than the sensor keeps.
-      for (const { account, address, port, until } of journal.provenEntries(now).slice(-MOST_PORTS)) {
-        const source = { address, port }
-        ports.set(showSource(source), { source, until: until - EXPIRY_GRACE })
-        accounts.add(`${showSource(source)} ${account}`)
-      }
+      for (const { account, address, port } of journal.provenEntries(now).slice(-MOST_PORTS))
+        accounts.add(`${showSource({ address, port })} ${account}`)
       recorded = registrations({ limit: MOST_REGISTRATIONS })
     })
     return {

@@ -20,13 +20,6 @@ export interface BindingSettings {
   readonly registerReplace: boolean
 }
 
-export const DEFAULT_BINDING_SETTINGS: BindingSettings = {
-  minExpires: 60,
-  maxExpires: 3_600,
-  maxBindings: 10,
-  registerReplace: true,
-}
-
 export type RegisterResult =
   /** Done as a whole; `bindings` are those that stand now. */
   | {
@@ -50,7 +43,7 @@ export class Bindings {
   readonly #wheel = new ExpiryWheel<Aor>()
   #size = 0
 
-  constructor({ settings = DEFAULT_BINDING_SETTINGS, capacity = 1_000_000, store }: BindingsOptions = {}) {
+  constructor({ settings, capacity = 1_000_000, store }: BindingsOptions) {
     this.#settings = settings
     this.#capacity = capacity
     this.#store = store
@@ -240,7 +233,7 @@ export class Bindings {
 }
 
 export interface BindingsOptions {
-  readonly settings?: BindingSettings
+  readonly settings: BindingSettings
   /** Bindings of all accounts together. */
   readonly capacity?: number
   readonly store?: BindingStore

@@ -108,6 +108,8 @@ export type Member =
       readonly lane: 'returning'
       readonly source: Prefix
       readonly accounts: number
+      /** Something there fails as no phones do: it has the smallest bucket, however many accounts, until that is taken back. */
+      readonly slowedUntil?: EpochMilliseconds
       readonly until: EpochMilliseconds
     }
   | { readonly lane: 'ignoring'; readonly source: Prefix; readonly until: EpochMilliseconds }

@@ -85,8 +85,10 @@ export function keyOfMember(member: Member): ElementKey {
       const purpose = member.lane === 'proven' ? 'pvn' : 'ans'
       return `${setName(purpose, familyOf(member.address))} ${member.address},udp:${member.port}`
     }
-    case 'returning':
-      return `${setName(`ret${returningTier(member.accounts)}`, familyOf(member.source))} ${textOf(member.source)}`
+    case 'returning': {
+      const tier = returningTier(member.slowedUntil === undefined ? member.accounts : 1)
+      return `${setName(`ret${tier}`, familyOf(member.source))} ${textOf(member.source)}`
+    }
     case 'ignoring':
       return `${setName('ign', familyOf(member.source))} ${textOf(member.source)}`
   }

@@ -323,7 +323,7 @@ const MODES: Readonly<Record<BucketKey, string>> = {
 }
 
 /** How many bits of an address have one bucket; undefined where it is all of them, or none matter. */
-export function maskOf(key: BucketKey, family: Family): number | undefined {
+function maskOf(key: BucketKey, family: Family): number | undefined {
   switch (key) {
     case 'source':
     case 'source-port':

@@ -29,6 +29,6 @@ export function renderLog(render: ChainRenderer): void {
 }
 
 /** What tells the packets of the log apart; the sensor reads them (`agent/decode/nflog.ts`). */
-export const LOG_PREFIXES = { sample: 's', passed: 'p' } as const
+const LOG_PREFIXES = { sample: 's', passed: 'p' } as const
 
 type LogPrefix = (typeof LOG_PREFIXES)[keyof typeof LOG_PREFIXES]

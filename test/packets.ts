@@ -177,15 +177,34 @@ export interface PortOptions {
   readonly destinationPort?: number
 }
 
-export function udp(options: PortOptions & { readonly length?: number }, payload: Payload): Transport {
+/** With no checksum, unless one is given; see `withChecksum`. */
+export function udp(
+  options: PortOptions & { readonly length?: number; readonly checksum?: number },
+  payload: Payload,
+): Transport {
   const bytes = toBytes(payload)
   const length = options.length ?? 8 + bytes.length
   const ports = [u16(options.sourcePort ?? 5062), u16(options.destinationPort ?? 5060)]
-  return { protocol: 17, bytes: Buffer.concat([...ports, u16(length), u16(0), bytes]) }
+  return {
+    protocol: 17,
+    bytes: Buffer.concat([...ports, u16(length), u16(options.checksum ?? 0), bytes]),
+  }
+}
+
+/** A datagram with the checksum that is right between these ends. */
+export function withChecksum({ source, destination }: Required<Ends>, datagram: Transport): Transport {
+  const bytes = Buffer.from(datagram.bytes)
+  bytes.writeUInt16BE(0, 6)
+  const pseudo = [address(source), address(destination), u16(datagram.protocol), u16(bytes.length)]
+  const all = Buffer.concat([...pseudo, bytes])
+  const even = all.length % 2 === 0 ? all : Buffer.concat([all, Buffer.alloc(1)])
+  bytes.writeUInt16BE(checksum(even) || 0xffff, 6)
+  return { protocol: datagram.protocol, bytes }
 }
 
 export interface TcpOptions extends PortOptions {
   readonly sequence?: number
+  readonly acknowledgement?: number
   readonly flags?: {
     readonly syn?: boolean
     readonly fin?: boolean
@@ -203,6 +222,7 @@ export function tcp(options: TcpOptions, payload: Payload): Transport {
   header.writeUInt16BE(options.sourcePort ?? 5062, 0)
   header.writeUInt16BE(options.destinationPort ?? 5060, 2)
   header.writeUInt32BE((options.sequence ?? 0) >>> 0, 4)
+  header.writeUInt32BE((options.acknowledgement ?? 0) >>> 0, 8)
   header[12] = ((20 + extra.length) / 4) << 4
   header[13] = (fin ? 1 : 0) | (syn ? 2 : 0) | (rst ? 4 : 0) | (ack ? 16 : 0)
   header.writeUInt16BE(65_535, 14)

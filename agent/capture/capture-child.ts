@@ -1,7 +1,7 @@
 import { readFileSync, readSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import process from 'node:process'
-import { CAME_IN } from './came-in.ts'
+import { CAME_IN, WENT_OUT } from './came-in.ts'
 import { type CaptureReport, READ_ON } from './capture-report.ts'
 import { isNflog } from './nflog-device.ts'
 import type { PcapModule, PcapSession } from './pcap-module.ts'
@@ -13,7 +13,8 @@ import { primingFrame } from './priming-frame.ts'
 // starve the event loop under load, and an interface that goes away aborts the process: here that harms nobody.
 // It ends when stdin does, that is, when whoever started it is gone or wants no more of it.
 
-const [engine, device, snapText, bufferText, filter, primedBy, cameIn] = process.argv.slice(2) as [
+const [engine, device, snapText, bufferText, filter, primedBy, cameIn, wentOut] = process.argv.slice(2) as [
+  string,
   string,
   string,
   string,
@@ -237,15 +238,21 @@ function runPcap(pcap: PcapModule): void {
     session.buf.copy(batch, batched + RECORD_HEADER_BYTES, 0, captured)
     addRecord(captured)
   })
-  const apart = cameIn === '' ? undefined : captureApart(pcap, () => !priming.pending)
+  const apart = [
+    { filter: cameIn, mark: CAME_IN },
+    { filter: wentOut, mark: WENT_OUT },
+  ].flatMap((what) => (what.filter === '' ? [] : [captureApart(pcap, what, () => !priming.pending)]))
+  const readApart = () => {
+    for (const each of apart) each.session.dispatch(each.buf, each.header)
+  }
   statistics = () => {
     statisticsAt = Date.now() + STATISTICS_EVERY
     const { ps_recv: received, ps_drop: dropped } = session.stats()
-    const { ps_recv: receivedApart, ps_drop: droppedApart } = apart?.stats() ?? NONE
+    const ofApart = apart.map((each) => each.stats())
     report({
       type: 'statistics',
-      received: received - receivedBefore + receivedApart,
-      dropped: dropped - droppedBefore + droppedApart,
+      received: ofApart.reduce((sum, { ps_recv }) => sum + ps_recv, received - receivedBefore),
+      dropped: ofApart.reduce((sum, { ps_drop }) => sum + ps_drop, dropped - droppedBefore),
     })
   }
   // An interface that goes down for a moment ends libuv's watching of the socket without a word; a wake-up with
@@ -268,7 +275,7 @@ function runPcap(pcap: PcapModule): void {
     return packets - before
   }
   readWaiting = () => {
-    apart?.session.dispatch(apart.buf, apart.header)
+    readApart()
     return read()
   }
   session.session.read_callback = () => {
@@ -279,24 +286,30 @@ function runPcap(pcap: PcapModule): void {
     if (read() > 0 && wakeUps === wakeUpsBefore) readByClock()
     wakeUpsBefore = wakeUps
     // Often enough for answers, should nobody be woken for them any more.
-    apart?.session.dispatch(apart.buf, apart.header)
+    readApart()
     const problem = obstacle()
     if (problem !== undefined) leave({ type: 'failed', detail: problem })
     if (Date.now() >= statisticsAt) statistics()
   }, LOOK_EVERY)
 }
 
-const NONE = { ps_recv: 0, ps_drop: 0 }
-/** Answers to the softswitch's own requests are few; of a flood of forged ones most may be lost. */
+/**
+ * Answers to the softswitch's own requests are few, and few of its own packets are so long; of a flood of forged answers
+ * most may be lost.
+ */
 const APART_BYTES = 1024 * 1024
 const ORIGINAL_LENGTH = 12
-/** No larger than a datagram is on most links; of a longer answer the first header fields will do. */
-const APART_SNAP_LENGTH = 4_096
+/** No larger than a frame is on most links; of a longer answer the first header fields will do. */
+const APART_SNAP_LENGTH = 9_216
 
-/** What the second filter lets through, marked as such. The first frame or so is libpcap's. */
-function captureApart(pcap: PcapModule, mayWrite: () => boolean): PcapSession {
+/** What another filter lets through, marked as such. The first frame or so is libpcap's. */
+function captureApart(
+  pcap: PcapModule,
+  { filter, mark }: { readonly filter: string; readonly mark: number },
+  mayWrite: () => boolean,
+): PcapSession {
   const session = pcap.createSession(device, {
-    filter: cameIn,
+    filter,
     buffer_size: APART_BYTES,
     snap_length: APART_SNAP_LENGTH,
     buffer_timeout: BLOCK_TIMEOUT,
@@ -306,7 +319,7 @@ function captureApart(pcap: PcapModule, mayWrite: () => boolean): PcapSession {
     if (!mayWrite()) return
     const captured = session.header.readUInt32LE(8)
     session.header.copy(batch, batched)
-    batch.writeUInt32LE(session.header.readUInt32LE(ORIGINAL_LENGTH) + CAME_IN, batched + ORIGINAL_LENGTH)
+    batch.writeUInt32LE(session.header.readUInt32LE(ORIGINAL_LENGTH) + mark, batched + ORIGINAL_LENGTH)
     session.buf.copy(batch, batched + RECORD_HEADER_BYTES, 0, captured)
     addRecord(captured)
   })

@@ -21,6 +21,8 @@ export interface EngineRequest {
   readonly primedBy: string
   /** A second filter; what it lets through is written with `CAME_IN` in its length. Empty for none; only `pcap` can. */
   readonly cameIn: string
+  /** A third one, whose frames are written with `WENT_OUT`. */
+  readonly wentOut: string
   readonly snapLength: number
   readonly bufferBytes: number
   /** The compiled `capture-child`, where it does not lie beside this file. */
@@ -33,8 +35,9 @@ export function engineCommand(engine: CaptureEngine, request: EngineRequest): En
     case 'pcap':
     case 'cap': {
       const script = request.childScript ?? besideThisFile()
-      const { interface: device, primedBy, cameIn } = request
-      const args = [script, engine, device, String(snapLength), String(bufferBytes), filter, primedBy, cameIn]
+      const { interface: device, primedBy, cameIn, wentOut } = request
+      const numbers = [String(snapLength), String(bufferBytes)]
+      const args = [script, engine, device, ...numbers, filter, primedBy, cameIn, wentOut]
       return { file: process.execPath, args }
     }
     case 'tcpdump':

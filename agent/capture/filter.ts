@@ -19,6 +19,8 @@ export type FrameDirection = 'all' | 'inbound' | 'outbound' | 'outside-in'
  * not be invisible: all of them are let through, and decoding sorts them out.
  */
 const V6_EXTENSIONS = [0, 43, 44, 51, 60, 135, 139, 140]
+// Every network has ICMPv6 behind a hop-by-hop header (RFC 3810); that is nobody's REGISTER.
+const BEHIND_EXTENSIONS = `(ip6 and ip6[40] != 58 and (${V6_EXTENSIONS.map((header) => `ip6[6] = ${header}`).join(' or ')}))`
 
 /**
  * The BPF expression for all that may belong to the ports: IPv4 and IPv6, with fragments, and with up to two
@@ -42,7 +44,22 @@ export function captureFilter(
  * A datagram of less than four bytes is let go too: BPF rejects what it cannot look into.
  */
 function outsideIn(ports: CapturePorts): string {
-  return `(inbound and (${packetFilter(ports, 'dst port')}) and not ${BEGINS_AS_ANSWER}) or (outbound and (${packetFilter(ports, 'src port')}))`
+  const leaving = portFilters(ports, 'src port').join(' or ')
+  return `(inbound and (${packetFilter(ports, 'dst port')}) and not ${BEGINS_AS_ANSWER}) or (outbound and (${leaving}) and not ${FRAGMENT})`
+}
+
+/**
+ * What goes out of UDP in fragments or behind IPv6 extension headers; null where there is no such port. It is captured
+ * apart, since of such packets no filter can tell the ports: among all that come and go nobody could tell the softswitch's
+ * long answers from forged ones.
+ */
+export function outgoingPartsFilter(
+  { udpPorts }: CapturePorts,
+  tags: TagHandling = 'tagged',
+): string | null {
+  if (udpPorts.length === 0) return null
+  const packet = `outbound and ((ip proto 17 and ${FRAGMENT}) or ${BEHIND_EXTENSIONS})`
+  return underTags(packet, tags)
 }
 
 /**
@@ -58,14 +75,19 @@ export function answersFilter(
 ): string {
   const udp = (end: string) => udpPorts.map((port) => `udp ${end} ${checked(port)}`)
   const tcp = (end: string) => tcpPorts.map((port) => `(tcp ${end} ${checked(port)} and ${WITH_PAYLOAD})`)
-  const later = udpPorts.length > 0 ? LATER_FRAGMENTS : []
+  const later = [
+    ...(udpPorts.length > 0 ? LATER_FRAGMENTS : []),
+    ...(tcpPorts.length > 0 ? [LATER_TCP_FRAGMENTS] : []),
+  ]
   const leaving = (end: string) => [...udp('src port'), ...tcp(end), ...later]
+  // In fragments it is captured apart: see `outgoingPartsFilter`.
+  const leavingWhole = [...udp('src port').map((one) => `(${one} and not ${FRAGMENT})`), ...tcp('src port')]
   const entering = (end: string, answers: readonly string[]) => [...answers, ...tcp(end), ...later]
   const answers = udpPorts.length === 0 ? [] : [`((${udp('src port').join(' or ')}) and ${BEGINS_AS_ANSWER})`]
   const parts = {
     'outside-in': [
       `(inbound and (${orNothing(entering('dst port', []))}))`,
-      `(outbound and (${orNothing(leaving('src port'))}))`,
+      `(outbound and (${orNothing(leavingWhole)}))`,
     ],
     inbound: [`(inbound and (${orNothing(entering('port', answers))}))`],
     outbound: [`(outbound and (${orNothing(leaving('port'))}))`],
@@ -104,6 +126,12 @@ const WITH_PAYLOAD =
   '((ip and ip[2:2] - ((ip[0] & 0xf) << 2) - ((tcp[12] & 0xf0) >> 2) != 0) or ' +
   '(ip6 and ip6[4:2] != ((ip6[52] & 0xf0) >> 2)))'
 
+/** A fragment of IPv4, the first among them. */
+const FRAGMENT = '(ip[6:2] & 0x3fff != 0)'
+
+/** TCP segments itself, but who cuts his segments once more must not be invisible. */
+const LATER_TCP_FRAGMENTS = '(ip proto 6 and ip[6:2] & 0x1fff != 0)'
+
 const LATER_FRAGMENTS = [
   '(ip proto 17 and ip[6:2] & 0x1fff != 0)',
   '(ip6 and ip6[6] = 44 and ip6[42:2] & 0xfff8 != 0)',
@@ -117,17 +145,21 @@ function packetFilter(
   { udpPorts, tcpPorts }: CapturePorts,
   end: 'port' | 'src port' | 'dst port' = 'port',
 ): string {
+  const parts = portFilters({ udpPorts, tcpPorts }, end)
+  // `port` never matches the later fragments, which carry none.
+  if (udpPorts.length > 0) parts.push('(ip proto 17 and ip[6:2] & 0x1fff != 0)')
+  if (tcpPorts.length > 0) parts.push(LATER_TCP_FRAGMENTS)
+  parts.push(BEHIND_EXTENSIONS)
+  return parts.join(' or ')
+}
+
+function portFilters({ udpPorts, tcpPorts }: CapturePorts, end: string): string[] {
   const parts = [
     ...udpPorts.map((port) => `udp ${end} ${checked(port)}`),
     ...tcpPorts.map((port) => `tcp ${end} ${checked(port)}`),
   ]
   if (parts.length === 0) throw new RangeError('a capture needs at least one port')
-  // `port` never matches the later fragments, which carry none. Fragmented TCP does not occur: it segments itself.
-  if (udpPorts.length > 0) parts.push('(ip proto 17 and ip[6:2] & 0x1fff != 0)')
-  // Every network has ICMPv6 behind a hop-by-hop header (RFC 3810); that is nobody's REGISTER.
-  const extensions = V6_EXTENSIONS.map((header) => `ip6[6] = ${header}`).join(' or ')
-  parts.push(`(ip6 and ip6[40] != 58 and (${extensions}))`)
-  return parts.join(' or ')
+  return parts
 }
 
 function checked(port: number): number {

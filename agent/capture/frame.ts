@@ -16,6 +16,8 @@ export interface Frame {
   readonly capture?: number
   /** Captured apart, as one of those answers that come in (see `incomingAnswersFilter`): nothing that this host sent. */
   readonly cameIn?: boolean
+  /** Captured apart, as a fragment or behind IPv6 extension headers that this host sent (see `outgoingPartsFilter`). */
+  readonly wentOut?: boolean
   /** For a frame of the kernel's own log of what its rules did: which rule logged it. */
   readonly logged?: LoggedBy
 }

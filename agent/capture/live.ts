@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import type { Milliseconds } from '../../registrar/net/time.ts'
-import { CAME_IN } from './came-in.ts'
+import { CAME_IN, WENT_OUT } from './came-in.ts'
 import { type CaptureReport, READ_ON } from './capture-report.ts'
 import type { CaptureEngine } from './engines.ts'
 import { countsDrops, ENGINES_BY_MERIT, engineCommand, ReportReader } from './engines.ts'
 import type { CapturePorts, FrameDirection, TagHandling } from './filter.ts'
-import { answersFilter, captureFilter, incomingAnswersFilter } from './filter.ts'
+import { answersFilter, captureFilter, incomingAnswersFilter, outgoingPartsFilter } from './filter.ts'
 import type { Frame } from './frame.ts'
 import { isNflog, sayNflogTrouble } from './nflog-device.ts'
 import { CaptureReader } from './read-capture.ts'
@@ -154,6 +154,7 @@ export class LiveCapture {
       filter: filterOf(this.#options, this.#tags),
       primedBy: primedBy(this.#options),
       cameIn: cameInFilter(this.#options, this.#tags),
+      wentOut: wentOutFilter(this.#options, this.#tags),
       snapLength: this.#options.snapLength ?? SNAP_LENGTH,
       bufferBytes: this.#options.bufferBytes ?? BUFFER_BYTES,
       childScript,
@@ -241,10 +242,18 @@ function cameInFilter(options: LiveCaptureOptions, tags: TagHandling): string {
   return incomingAnswersFilter(ports, tags) ?? ''
 }
 
+/** Of all and of answers alone: without it no long answer is believed, since nobody knows whose its fragments are. */
+function wentOutFilter(options: LiveCaptureOptions, tags: TagHandling): string {
+  const { interface: device, ports } = options
+  if (isNflog(device) || directionOf(options) !== 'outside-in') return ''
+  return outgoingPartsFilter(ports, tags) ?? ''
+}
+
 function asItCame(frame: Frame): Frame {
   const { originalLength } = frame
+  if (originalLength < WENT_OUT) return frame
   return originalLength < CAME_IN
-    ? frame
+    ? { ...frame, originalLength: originalLength - WENT_OUT, wentOut: true }
     : { ...frame, originalLength: originalLength - CAME_IN, cameIn: true }
 }
 

@@ -24,7 +24,7 @@ export function realDeps(): CliDeps {
     colours: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
     now: Date.now,
     caller: callerName(env),
-    // The same as in agent/config, which is not loaded for every command.
+    // The socket is the same as in agent/config, which is not loaded for every command.
     defaults: { configFile: '/etc/ringfence/ringfence.yaml', socket: '/run/ringfence/control.sock' },
     version: readPackageVersion,
     askSecret: stdin.isTTY

@@ -20,7 +20,7 @@ type Read<T> = { readonly value: T } | { readonly why: string | null }
 const REFUSED: { readonly why: null } = { why: null }
 
 /** One value of the file. Everything is read from `unknown`, so that every complaint is worded here. */
-export function leaf<T>(
+function leaf<T>(
   { expected, secret = false }: { readonly expected: string; readonly secret?: boolean },
   read: (value: unknown) => Read<T>,
 ): z.ZodType<T, unknown> {

@@ -11,14 +11,14 @@ import { type ConfigProblem, type ConfigReading, ConfigRefused } from './problem
 import { CONFIG_SCHEMA } from './schema.ts'
 import { sayIssue, sayKey, sayYamlFault } from './sentences.ts'
 
-export const DEFAULT_CONFIG_FILE = '/etc/ringfence/ringfence.yaml'
-
 /** Ten thousand accounts with their hashes fit; what is larger is not a configuration. */
 const LARGEST_FILE = 8 * 1024 * 1024
 /** An alias of an alias of an alias grows without bound; nobody's configuration needs more than a few. */
 const MOST_ALIASES = 100
 const MOST_PROBLEMS = 50
 const MOST_YAML_FAULTS = 5
+/** A bracket or quote that is missing in one line is found missing in each line behind it, in the same words. */
+const STUMBLES: ReadonlySet<string> = new Set(['BAD_INDENT', 'MISSING_CHAR', 'RESOURCE_EXHAUSTION'])
 
 /** Reads the file, or throws a `ConfigRefused` whose message names every problem. */
 export function loadConfig(path: string): Config {
@@ -143,7 +143,13 @@ function readYaml(text: string, lines: LineCounter): { document: Document; fault
   const seen = [...document.errors, ...document.warnings]
   const tooDeep = seen.filter(({ code }) => code === 'RESOURCE_EXHAUSTION')
   // One slip makes a parser stumble again and again: what follows the first few says nothing new.
-  const faults = (tooDeep.length > 0 ? tooDeep : seen).slice(0, MOST_YAML_FAULTS).map((fault) => ({
+  const stumbled = new Set<string>()
+  const news = (tooDeep.length > 0 ? tooDeep : seen).filter(({ code }) => {
+    const isKnown = stumbled.has(code)
+    if (STUMBLES.has(code)) stumbled.add(code)
+    return !isKnown
+  })
+  const faults = news.slice(0, MOST_YAML_FAULTS).map((fault) => ({
     offset: fault.pos[0],
     message: sayYamlFault(fault.code, text.slice(fault.pos[0], fault.pos[0] + 80)),
   }))

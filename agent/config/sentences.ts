@@ -17,7 +17,7 @@ export function sayKey(path: readonly PropertyKey[]): string {
  * Whether what stands at this path must not be shown. Anything below `registrar.accounts` may be a password that
  * slipped out of its key (`- {user: '1001', secret}` makes a key of it).
  */
-export function isSecretPlace(path: readonly PropertyKey[]): boolean {
+function isSecretPlace(path: readonly PropertyKey[]): boolean {
   return path[0] === 'registrar' && path[1] === 'accounts'
 }
 
@@ -97,7 +97,7 @@ function editDistance(a: string, b: string): number {
 }
 
 /** What was found, for people: short, on one line, without control characters. */
-export function showFound(value: unknown, { secret }: { readonly secret: boolean }): string {
+function showFound(value: unknown, { secret }: { readonly secret: boolean }): string {
   if (value === null || value === undefined) return 'nothing'
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
   if (typeof value === 'object') return 'a mapping'

@@ -170,8 +170,9 @@ policy:
     failures: 60
     within: 1d
     for: 4h
-  # A source that asks for so many accounts that never registered here, and registers none, is blocked from registering;
-  # half as many are enough where it calls itself like a scanner.
+  # A source that asks for so many accounts that never registered here, and registers none, is blocked from registering when
+  # it has gone on for a minute, or asked for three times as many at once; half as many are enough where it calls itself
+  # like a scanner.
   scan:
     accounts: 10
     within: 10m

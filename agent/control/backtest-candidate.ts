@@ -59,11 +59,7 @@ function viewOf(answer: FromBacktest): ComparisonView {
   throw new OrderRefused('unavailable', `The record could not be judged: ${answer.message}.`)
 }
 
-export function underTest(
-  name: string,
-  config: Config,
-  allow: Config['allow'] = config.allow,
-): PolicyUnderTest {
+function underTest(name: string, config: Config, allow: Config['allow'] = config.allow): PolicyUnderTest {
   const { policy, registrar } = config
   return {
     ...sparedLists(config),
@@ -82,7 +78,7 @@ function noteTrouble({ trouble, lost }: BacktestParts['history']): readonly stri
 }
 
 /** Keys that differ and that no verdict follows. */
-export function noteKeys(before: Config, after: Config): readonly string[] {
+function noteKeys(before: Config, after: Config): readonly string[] {
   const differs = (Object.keys(after) as (keyof Config)[]).filter(
     (key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]),
   )

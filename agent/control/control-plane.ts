@@ -186,6 +186,12 @@ export class AgentControlPlane implements ControlPlane {
     const learnt = await this.#o.learntBindings()
     if (learnt === undefined)
       throw new OrderRefused('unavailable', 'The sensor does not answer; look at the log.')
+    const { proven } = this.#o.lanes()
+    if (learnt.length === 0 && proven > 0)
+      throw new OrderRefused(
+        'unavailable',
+        `Nobody was seen to register since the sensor started; ${proven} addresses and ports are registered from before, and are listed as their phones register again.`,
+      )
     const now = this.#o.clock()
     return learnt.map((binding) => learntBindingView(binding, now))
   }

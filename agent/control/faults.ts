@@ -80,7 +80,7 @@ export function listFaults(health: PartsHealth): readonly Fault[] {
 export const NOT_IN_PATH = 'not-in-path'
 
 /** Another program keeps at our rules: what was found, and when the next repair is tried. */
-export function contestedSentence({ repairs }: RulesStatus, now: EpochMilliseconds): string {
+function contestedSentence({ repairs }: RulesStatus, now: EpochMilliseconds): string {
   const found = repairs.last === null ? '' : ` (${repairs.last})`
   const wait = Math.max(0, Math.ceil(((repairs.contestedUntil ?? now) - now) / 1_000))
   const next = wait > 0 ? `the next repair is tried in ${wait} s` : 'the next repair is tried now'

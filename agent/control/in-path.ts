@@ -1,8 +1,8 @@
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 
 /** So many REGISTERs, seen over at least so long, without one packet that entered our chains. */
-export const UNJUDGED_REGISTERS = 20
-export const UNJUDGED_FOR: Milliseconds = 5_000
+const UNJUDGED_REGISTERS = 20
+const UNJUDGED_FOR: Milliseconds = 5_000
 
 /** What is known of the way that packets take: past our rules, or around them. A plain value. */
 export interface PathEvidence {

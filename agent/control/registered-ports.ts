@@ -2,7 +2,10 @@ import type { RegisteredPort, SourceStory } from '../../dashboard/api/source-sto
 import { type Address, prefixContains, showSource, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { DesiredState } from '../../rules/desired-state.ts'
+import { LONGEST_STEP } from '../decide/proven-ports.ts'
+import { EXPIRY_GRACE } from '../detect/lane-witness.ts'
 import type { Journal } from '../journal/journal.ts'
+import type { BoundPort } from '../observe/bindings.ts'
 
 const MOST_PORTS = 20
 const MOST_ACCOUNTS_OF_A_PORT = 5
@@ -19,12 +22,15 @@ export function registeredPorts(
     journal,
     now,
     port,
+    bound = [],
   }: {
     readonly desired: Pick<DesiredState, 'members'>
     readonly journal: Pick<Journal, 'provenAt'>
     readonly now: EpochMilliseconds
     /** The port of the address that is told first. */
     readonly port?: number | null
+    /** Who is registered there as the sensor saw it, and until when. */
+    readonly bound?: readonly BoundPort[]
   },
 ): NonNullable<SourceStory['registeredPorts']> {
   const source = sourcePrefixOf(address)
@@ -52,13 +58,23 @@ export function registeredPorts(
     const known = accounts.get(key) ?? []
     if (known.length < MOST_ACCOUNTS_OF_A_PORT) accounts.set(key, [...known, entry.account])
   }
+  const ends = new Map(bound.map((seen) => [showSource(seen), seen.until]))
   const first = shown.map((port): RegisteredPort => {
     const key = showSource(port)
     return {
       source: key,
       accounts: accounts.get(key) ?? [],
-      secondsLeft: Math.max(0, Math.ceil((port.until - now) / 1_000)),
+      secondsLeft: Math.max(0, Math.ceil((registeredUntil(port.until, ends.get(key)) - now) / 1_000)),
     }
   })
   return { count: proven.length, first }
+}
+
+/**
+ * The kernel serves a port for a minute longer than its registration, and for what the end was put off. `seen`: the end of
+ * the registration that was made there last; with several accounts at one port another may last longer.
+ */
+function registeredUntil(served: EpochMilliseconds, seen: EpochMilliseconds | undefined): EpochMilliseconds {
+  const latest = served - EXPIRY_GRACE
+  return seen !== undefined && seen <= latest && seen >= latest - LONGEST_STEP ? seen : latest
 }

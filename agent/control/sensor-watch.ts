@@ -5,6 +5,12 @@ import type { CaptureSummary, SensorSummary } from '../sensor/messages.ts'
 const NEVER_INTERRUPTED = { count: 0, detail: '' }
 /** A capture that has not begun after so many seconds is not just starting. */
 const SUMMARIES_TO_START = 4
+/**
+ * So many summaries in a row without a frame, while the rules counted packets so often: the captures show nothing. What is
+ * counted once or twice may be what was seen just before.
+ */
+const SUMMARIES_DEAF = 8
+const COUNTED_UNSEEN = 6
 
 /** What the control plane knows of the sensor process. */
 export interface SensorView {
@@ -56,21 +62,46 @@ export class SensorWatch {
   readonly #interruptions = new Map<string, { readonly count: number; readonly isAway: boolean }>()
   /** Summaries in a row in which some interface was not captured on. */
   #blindFor = 0
+  readonly #onDeaf: () => void
+  /** Summaries in a row without a frame, and how often the rules had counted packets meanwhile. */
+  #framelessFor = 0
+  #unseen = 0
+  /** This very sensor has shown frames. */
+  #hasSeen = false
 
-  constructor({ log }: { readonly log: Pick<Logger, 'info' | 'warn' | 'error'> }) {
-    this.#log = log
+  /** `onDeaf`: a sensor that showed frames before shows none any more, while packets come; told once of each. */
+  constructor(options: {
+    readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
+    readonly onDeaf?: () => void
+  }) {
+    this.#log = options.log
+    this.#onDeaf = options.onDeaf ?? (() => {})
+  }
+
+  /** Packets a second that the rules counted at SIP ports, told about once a second. */
+  arrived(perSecond: number): void {
+    if (perSecond > 0) this.#unseen++
   }
 
   /** The process is starting, or ended. */
   changed(state: SensorView['state'], detail: string): void {
     this.view.state = state
     this.view.detail = detail
+    if (state === 'starting') {
+      this.#hasSeen = false
+      this.#heardFrames()
+    }
     if (state === 'failed') this.#log.error(detail)
   }
 
   summarised(summary: WatchedSummary): void {
     const view = this.view
     view.framesSeen += summary.frames
+    if (summary.frames === 0) this.#framelessFor++
+    else {
+      this.#hasSeen = true
+      this.#heardFrames()
+    }
     view.framesLost = summary.framesLost
     this.#readAs(summary)
     view.malformed += summary.malformed
@@ -131,11 +162,24 @@ export class SensorWatch {
     const broken = captures.filter(({ state }) => state !== 'running')
     view.engine = [...new Set(captures.map(({ engine }) => engine))].join(', ')
     this.#blindFor = broken.length === 0 ? 0 : this.#blindFor + 1
-    const blind = this.#blindFor >= SUMMARIES_TO_START || broken.some(({ state }) => state === 'failed')
+    const deaf = this.#framelessFor >= SUMMARIES_DEAF && this.#unseen >= COUNTED_UNSEEN
+    const blind =
+      deaf || this.#blindFor >= SUMMARIES_TO_START || broken.some(({ state }) => state === 'failed')
     view.detail = broken.map(({ name, detail }) => `${name}: ${detail}`).join('; ')
+    if (deaf && broken.length === 0)
+      view.detail = `the rules count packets to SIP ports, and the captures have shown none of them for ${this.#framelessFor} s`
     if (blind && view.state !== 'failed')
       this.#log.error(`the sensor does not see everything: ${view.detail}`)
     if (!blind && view.state === 'failed') this.#log.info('the sensor sees everything again')
     view.state = blind ? 'failed' : broken.length > 0 ? 'starting' : 'running'
+    if (deaf && this.#hasSeen) {
+      this.#hasSeen = false
+      this.#onDeaf()
+    }
+  }
+
+  #heardFrames(): void {
+    this.#framelessFor = 0
+    this.#unseen = 0
   }
 }

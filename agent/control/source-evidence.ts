@@ -12,7 +12,7 @@ export function evidenceOf(
   now: EpochMilliseconds,
 ): readonly GradeEvidence[] {
   if (!knowledge) return []
-  const { registers, lastOwnNonce, lastSuccess, provenUntil } = knowledge
+  const { registers, lastOwnNonce, lastSuccess } = knowledge
   const success = moment(lastSuccess)
   const nonce = moment(lastOwnNonce)
   const isKnown = success !== undefined && now - success < RETURNING_FOR
@@ -23,15 +23,11 @@ export function evidenceOf(
       says:
         registers > 0
           ? 'REGISTERs carry this address, which anybody can write'
-          : 'no REGISTER was seen to carry this address',
+          : 'no REGISTER was seen to carry this address since the sensor started',
     },
     {
       grade: 'path',
-      holds: nonce !== undefined,
-      says:
-        nonce === undefined
-          ? 'it never used a nonce that was sent to it and to no other'
-          : `it used a nonce that was sent to it alone, ${ago(nonce, now)}: it receives what is sent there`,
+      ...pathOf(knowledge, { nonce, success, now }),
     },
     {
       grade: 'account',
@@ -39,7 +35,7 @@ export function evidenceOf(
       says:
         success === undefined
           ? 'no registration of it succeeded'
-          : `it registered ${ago(success, now)}${lasting(provenUntil, now)}`,
+          : `a REGISTER of it succeeded ${ago(success, now)}${lasting(knowledge, now)}`,
     },
   ]
 }
@@ -71,6 +67,44 @@ function ago(time: EpochMilliseconds, now: EpochMilliseconds): string {
   return `${showDuration((now - time) / 1_000)} ago`
 }
 
-function lasting(until: EpochMilliseconds, now: EpochMilliseconds): string {
-  return until > now ? `, and that lasts another ${showDuration((until - now) / 1_000)}` : ''
+/** What is known of the path; and where that is nothing, why not, beside a success that proves more. */
+function pathOf(
+  { exchanges = [] }: SourceKnowledge,
+  of: {
+    readonly nonce: EpochMilliseconds | undefined
+    readonly success: EpochMilliseconds | undefined
+    readonly now: EpochMilliseconds
+  },
+): Pick<GradeEvidence, 'holds' | 'says'> {
+  const { nonce, success, now } = of
+  if (nonce !== undefined)
+    return {
+      holds: true,
+      says: `it used a nonce that was sent to it alone, ${ago(nonce, now)}: it receives what is sent there`,
+    }
+  // Only a connection is proof without a nonce, whoever saw it.
+  const connected = exchanges.find(({ transport, grade }) => transport === 'tcp' && grade !== 'packet')
+  if (connected) {
+    const { time, fromLog = false } = connected
+    return {
+      holds: true,
+      says: fromLog
+        ? `the softswitch's log tells of its connection (TCP, TLS or WebSocket), ${ago(time, now)}: it receives what is sent there`
+        : `it finished a TCP handshake, ${ago(time, now)}: it receives what is sent there`,
+    }
+  }
+  const never = 'it never used a nonce that was sent to it and to no other'
+  if (success === undefined) return { holds: false, says: never }
+  return {
+    holds: false,
+    says: 'since the sensor started it used no nonce that was sent to it and to no other: the softswitch may give one to several, or ask it for none again',
+  }
+}
+
+/** Until when its registrations last, as the softswitch granted them; some may be known by the address alone. */
+function lasting({ bound }: SourceKnowledge, now: EpochMilliseconds): string {
+  if (bound === undefined) return ''
+  const until = Math.max(0, ...bound.map((port) => port.until))
+  if (until <= now) return ', and no registration of it is known to last'
+  return `, and a registration of it lasts another ${showDuration((until - now) / 1_000)}`
 }

@@ -1,6 +1,6 @@
 import type { SourceStory } from '../../dashboard/api/source-story.ts'
 import { type Address, prefixContains } from '../../registrar/net/address.ts'
-import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import { type EpochMilliseconds, type Milliseconds, showDuration } from '../../registrar/net/time.ts'
 import type { DesiredState, Member } from '../../rules/desired-state.ts'
 import { OPERATOR } from '../decide/kernel-items.ts'
 import type { Decision } from '../journal/entries.ts'
@@ -41,7 +41,8 @@ export function laneOf(facts: SourceFacts): Pick<SourceStory, 'lane' | 'laneReas
       laneReason: `It is of the gateway ${gateway.name}: ${perSecond} calls a second, ${burst} at once.`,
     }
   }
-  const served = laneOfMembers(membersOf(desired, address, now), knowledge)
+  const members = membersOf(desired, address, now)
+  const served = sayingSlowed(laneOfMembers(members, knowledge), { members, now })
   const ofPort = standing[0]
   // One port that is punished among others that are registered: they are what the address is.
   if (ofPort && served?.lane === 'proven') {
@@ -72,7 +73,8 @@ export function laneOfPort(port: number, facts: SourceFacts): Pick<SourceStory, 
   if (told.lane !== 'unknown' || facts.knowledge === undefined) return told
   return {
     lane: 'unknown',
-    laneReason: 'No registration over UDP from that port lasts, and it answered no challenge within the last minute.',
+    laneReason:
+      'No registration over UDP from that port lasts, and it answered no challenge within the last minute.',
   }
 }
 
@@ -84,6 +86,18 @@ function sayPunished(decision: Decision): string {
   const { kind, scope, reason } = decision
   const reach = kind === 'block' || scope === 'sip' ? ` (${scope})` : ''
   return `${showTarget(decision)} is ${kind === 'block' ? 'blocked' : 'suspended'}${reach}: ${reason}`
+}
+
+/** The kernel serves its ports that are not registered from the smallest bucket, whatever else it is. */
+function sayingSlowed(
+  served: Pick<SourceStory, 'lane' | 'laneReason'> | undefined,
+  { members, now }: { readonly members: readonly Member[]; readonly now: EpochMilliseconds },
+): Pick<SourceStory, 'lane' | 'laneReason'> | undefined {
+  const slowed = members.find((member) => member.lane === 'returning' && member.slowedUntil !== undefined)
+  if (!served || slowed?.lane !== 'returning') return served
+  const left = showDuration(Math.max(1, Math.round(((slowed.slowedUntil ?? now) - now) / 1_000)))
+  const said = `Its ports fail as no phones do: those that are not registered share the smallest bucket for ${left} more.`
+  return { ...served, laneReason: `${served.laneReason} ${said}` }
 }
 
 function laneOfMembers(
@@ -109,7 +123,11 @@ function laneOfMembers(
     // An aggregator is in the largest class, whatever their number.
     const count = knowledge?.aggregator ? knowledge.accountsBehind : returning.accounts
     const accounts = count === 1 ? 'one account' : `${count} accounts`
-    return { lane: 'returning', laneReason: `It registered ${accounts} within the last days.` }
+    const connection = knowledge?.bound?.find(({ transport }) => transport === 'tcp')
+    const registered = connection
+      ? `It is registered over TCP from port ${connection.port}; connections that stand are left alone, and for new ones it counts that it`
+      : 'It'
+    return { lane: 'returning', laneReason: `${registered} registered ${accounts} within the last days.` }
   }
   if (members.some(({ lane }) => lane === 'ignoring')) {
     return { lane: 'ignoring', laneReason: 'It got several challenges and never answered one.' }

@@ -50,7 +50,13 @@ export async function tellStory(
     now,
   }
   const lane = laneOf(facts)
-  const registered = registeredPorts(address, { desired: held, journal, now, port })
+  const registered = registeredPorts(address, {
+    desired: held,
+    journal,
+    now,
+    port,
+    bound: knowledge?.bound ?? [],
+  })
   const standingViews = standing.map((decision) => decisionView(decision, now, drops))
   const verdicts = journal.verdictsOf(source, { limit }).map(verdictView)
   const exchanges = (knowledge?.exchanges ?? []).map(exchangeView)

@@ -22,8 +22,6 @@ export interface AttackState {
   readonly strictUntil: EpochMilliseconds | null
   /** Since when unknown sources were over the total without a pause; null while they are not. */
   readonly overSince: EpochMilliseconds | null
-  /** What they sent in the last summary, REGISTERs a second; null before the first. */
-  readonly perSecond: number | null
   /** When they were last over half of it. */
   readonly lastBusy: EpochMilliseconds
 }
@@ -49,7 +47,6 @@ export function peaceSince(since: EpochMilliseconds): AttackState {
     why: 'Unknown sources are within their limit.',
     strictUntil: null,
     overSince: null,
-    perSecond: null,
     lastBusy: Number.NEGATIVE_INFINITY,
   }
 }
@@ -85,7 +82,6 @@ function weigh(
   const from = now - seconds * 1_000
   return {
     ...before,
-    perSecond,
     overSince: perSecond > total ? (before.overSince ?? from) : null,
     lastBusy: perSecond > total / 2 ? now : before.lastBusy,
   }

@@ -117,7 +117,10 @@ export class Lanes {
         return
       case 'answered': {
         const { source, own } = evidence
-        this.#heeds(sourcePrefixOf(source.address))
+        const prefix = sourcePrefixOf(source.address)
+        this.#heeds(prefix)
+        // Over nonces that everybody is given a guesser answers from as many ports as he likes.
+        if (!own && this.#returning.isSlowed(prefix)) return
         if ((this.#proven.untilOf(source) ?? 0) <= now) this.#answered.put(source, { own, now })
         return
       }
@@ -131,11 +134,15 @@ export class Lanes {
           this.#parts.set(ignoringKey(source), { lane: 'ignoring', source, until })
         return
       }
+      case 'guessing':
+        if (evidence.until > now) this.#returning.slow(evidence.source, evidence.until)
+        return
     }
   }
 
   /** Forgets some of what is over; to be called once a second. */
   sweep(now: EpochMilliseconds): void {
+    this.#returning.endSlowed(now)
     for (let i = 0; i < PARTS_A_SWEEP; i++) {
       for (const member of this.#parts.itemsOf(this.#nextPart)) this.#expire(member, now)
       this.#nextPart = (this.#nextPart + 1) % PARTS

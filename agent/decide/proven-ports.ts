@@ -5,9 +5,12 @@ import type { ProvenEntry } from '../journal/entries.ts'
 import { type MemberParts, putOff } from './member-parts.ts'
 import { Shares } from './shares.ts'
 
-/** An end is put off to a multiple of the first of these that is at most half of what was granted. */
-const STEPS: readonly Milliseconds[] = [600_000, 300_000, 120_000]
-const SHORTEST_STEP: Milliseconds = 60_000
+/** An end is put off to a multiple of the first of these that is at most a twelfth of what was granted. */
+const STEPS: readonly Milliseconds[] = [300_000, 120_000, 60_000]
+const PART_OF_GRANTED = 12
+const SHORTEST_STEP: Milliseconds = 30_000
+/** So much later than its registration and the grace a port may end. */
+export const LONGEST_STEP: Milliseconds = 300_000
 
 /** The kernel tells ends in whole seconds. */
 const SAME_END: Milliseconds = 2_000
@@ -85,7 +88,7 @@ export class ProvenPorts {
   ): void {
     const { now } = times
     const lasts = Math.min(times.until - now, RETURNING_FOR)
-    const step = STEPS.find((some) => some <= lasts / 2) ?? SHORTEST_STEP
+    const step = STEPS.find((some) => some <= lasts / PART_OF_GRANTED) ?? SHORTEST_STEP
     this.#bind({ account, ...source, until: putOff(now + lasts, step) })
     // Whoever it was that the kernel held there: from now on it is known.
     const held = this.#find(heldAccount(source), this.#ports.get(keyOf(source)))

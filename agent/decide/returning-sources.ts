@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../registrar/bounded-map.ts'
 import type { Prefix } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import { RETURNING_TIERS } from '../../rules/desired-state.ts'
@@ -14,6 +15,8 @@ const COUNTED_OVER: Milliseconds = RETURNING_FOR / 2
 const MOST_ACCOUNTS = RETURNING_TIERS[1].accounts + 1
 /** Sources that one account may make returning ones; a phone that moves about has fewer in a week. */
 const MOST_OF_AN_ACCOUNT = 32
+/** Sources that are slowed at once; of more the kernel serves the oldest as before. */
+const MOST_SLOWED = 4_096
 
 interface ReturningSource {
   readonly source: Prefix
@@ -25,6 +28,8 @@ interface ReturningSource {
   accountsBefore: number
   /** When several accounts were last seen to register from one of its ports. */
   sharedAt: EpochMilliseconds
+  /** Until then its unproven ports have the smallest bucket; 0 for others. */
+  slowedUntil: EpochMilliseconds
 }
 
 /** So many accounts from one port, and so many from its address: an SBC or a proxy (as `detect/aggregators.ts` says). */
@@ -39,6 +44,8 @@ export class ReturningSources {
   readonly #sources = new Map<Prefix, ReturningSource>()
   readonly #shares: Shares<ReturningSource>
   #written = new Map<Prefix, ReturningEntry>()
+  /** A forger can have any of them slowed, so the list has an end. */
+  readonly #slowed = new BoundedMap<Prefix, ReturningSource>({ capacity: MOST_SLOWED })
 
   constructor(parts: MemberParts, { capacity }: { readonly capacity: number }) {
     this.#parts = parts
@@ -100,6 +107,35 @@ export class ReturningSources {
     this.#forget(source)
   }
 
+  /**
+   * Something there fails as no phones do: until then its unproven ports share the smallest bucket. Not an aggregator's,
+   * whose registered port has its traffic from the largest.
+   */
+  slow(source: Prefix, until: EpochMilliseconds): void {
+    const known = this.#sources.get(source)
+    const held = this.#parts.get(keyOf(source))
+    if (!known || held?.lane !== 'returning') return
+    if (isAggregator(known, held.until - RETURNING_FOR)) return
+    known.slowedUntil = Math.max(known.slowedUntil, until)
+    this.#slowed.set(source, known)
+    this.#write(known, held.until - RETURNING_FOR)
+  }
+
+  isSlowed(source: Prefix): boolean {
+    return this.#slowed.has(source)
+  }
+
+  /** Whose time is over is served as before. */
+  endSlowed(now: EpochMilliseconds): void {
+    for (const [source, known] of this.#slowed.entries()) {
+      if (known.slowedUntil > now) continue
+      this.#slowed.delete(source)
+      known.slowedUntil = 0
+      const held = this.#parts.get(keyOf(source))
+      if (held) this.#write(known, held.until - RETURNING_FOR)
+    }
+  }
+
   /** What changed since the last call, for the journal. */
   takeChanges(): readonly ReturningEntry[] {
     const changes = [...this.#written.values()]
@@ -117,6 +153,7 @@ export class ReturningSources {
         accounts: [],
         accountsBefore: 0,
         sharedAt: Number.NEGATIVE_INFINITY,
+        slowedUntil: 0,
       }
       this.#sources.set(source, known)
     }
@@ -125,22 +162,34 @@ export class ReturningSources {
   }
 
   #write(known: ReturningSource, at: EpochMilliseconds): void {
-    const { source, accounts: names, accountsBefore, sharedAt } = known
-    const counted = Math.max(names.length, accountsBefore)
-    const isAggregator = counted >= FEWEST_OF_AN_AGGREGATOR && at - sharedAt < COUNTED_OVER
-    const accounts = isAggregator ? Math.max(counted, OF_LARGEST_TIER) : counted
+    const { source } = known
+    const counted = countOf(known)
+    const accounts = isAggregator(known, at) ? Math.max(counted, OF_LARGEST_TIER) : counted
+    const slowedUntil = this.#slowed.has(source) ? known.slowedUntil : undefined
     const until = putOff(at + RETURNING_FOR, STEP)
     const key = keyOf(source)
     const held = this.#parts.get(key)
-    if (held?.lane === 'returning' && held.until === until && held.accounts === accounts) return
-    this.#parts.set(key, { lane: 'returning', source, accounts, until })
+    const isHeld = held?.lane === 'returning' && held.until === until && held.accounts === accounts
+    if (isHeld && held.slowedUntil === slowedUntil) return
+    const slowed = slowedUntil === undefined ? {} : { slowedUntil }
+    this.#parts.set(key, { lane: 'returning', source, accounts, ...slowed, until })
+    if (isHeld) return
     this.#written.set(source, { source, at, accounts: counted })
   }
 
   #forget(source: Prefix): void {
     this.#sources.delete(source)
+    this.#slowed.delete(source)
     this.#parts.delete(keyOf(source))
   }
+}
+
+function countOf({ accounts, accountsBefore }: ReturningSource): number {
+  return Math.max(accounts.length, accountsBefore)
+}
+
+function isAggregator(known: ReturningSource, at: EpochMilliseconds): boolean {
+  return countOf(known) >= FEWEST_OF_AN_AGGREGATOR && at - known.sharedAt < COUNTED_OVER
 }
 
 function keyOf(source: Prefix): string {

@@ -14,15 +14,18 @@ export interface PeakSecond {
   readonly arrivals: number | null
 }
 
+interface Standing {
+  entry: WeatherEntry
+  writtenAt: EpochMilliseconds
+  isWritten: boolean
+}
+
 /**
  * The most that came while a change of state stands: it is decided in its first seconds, and most of an attack comes
  * afterwards. One for the limits, one for the weather.
  */
 export class WeatherPeaks {
-  readonly #standing = new Map<
-    WeatherEntry['what'],
-    { entry: WeatherEntry; readonly writtenAt: EpochMilliseconds }
-  >()
+  readonly #standing = new Map<WeatherEntry['what'], Standing>()
   readonly #amend: (entry: WeatherEntry) => void
 
   /** `amend`: writes other figures for what was recorded. */
@@ -39,23 +42,28 @@ export class WeatherPeaks {
     }
     const isPeace = entry.state === 'peace'
     if (isPeace) this.#standing.delete(entry.what)
-    else this.#standing.set(entry.what, { entry, writtenAt: entry.time })
+    else this.#standing.set(entry.what, { entry, writtenAt: entry.time, isWritten: true })
   }
 
   second(second: PeakSecond): void {
-    for (const [what, { entry, writtenAt }] of this.#standing) {
+    for (const standing of this.#standing.values()) {
+      const { entry, writtenAt } = standing
       const figures = grown(entry.figures, second)
-      if (figures === entry.figures) continue
-      const after = { ...entry, figures }
+      if (figures !== entry.figures) {
+        standing.entry = { ...entry, figures }
+        standing.isWritten = false
+      }
       const isDue = second.time - writtenAt >= AMEND_EVERY || second.time < writtenAt
-      this.#standing.set(what, { entry: after, writtenAt: isDue ? second.time : writtenAt })
-      if (isDue) this.#amend(after)
+      if (standing.isWritten || !isDue) continue
+      standing.isWritten = true
+      standing.writtenAt = second.time
+      this.#amend(standing.entry)
     }
   }
 
   /** The daemon ends; what stands is written as it is. */
   close(): void {
-    for (const { entry } of this.#standing.values()) this.#amend(entry)
+    for (const { entry, isWritten } of this.#standing.values()) if (!isWritten) this.#amend(entry)
     this.#standing.clear()
   }
 }

@@ -199,15 +199,10 @@ export class WeatherWatch {
   }
 
   /** Which limits decide has changed: it is remembered beside the other changes. */
-  recordStrict({ since, state, why, overSince, perSecond }: AttackState): void {
+  recordStrict({ since, state, why, overSince }: AttackState): void {
     const total = this.#o.config().limits.total.perSecond
     const figures = figuresSince(this.#weather, overSince, { expected: this.#expected, total })
-    // They are of the seconds before; by this one it was decided.
-    const unknownRegisters = perSecond ?? figures.unknownRegisters
-    const registers = Math.max(figures.registers, unknownRegisters)
-    const arrivals = this.#arrivalsAt(this.#o.clock())
-    const shown = rounded({ ...figures, registers, unknownRegisters, arrivals })
-    this.#record({ time: since, what: 'strict', state, why, figures: shown })
+    this.#record({ time: since, what: 'strict', state, why, figures: rounded({ ...figures }) })
   }
 
   get state(): WeatherName {

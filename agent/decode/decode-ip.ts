@@ -1,8 +1,8 @@
 import type { Address } from '../../registrar/net/address.ts'
 import type { Frame } from '../capture/frame.ts'
 import { readV4Address, readV6Address } from './address-cache.ts'
-import { decodeTcp, decodeUdp } from './decode-transport.ts'
-import type { IpFragments } from './ip-fragments.ts'
+import { decodeTcp, decodeUdp, folded } from './decode-transport.ts'
+import type { IpFragments, WholeDatagram } from './ip-fragments.ts'
 import type { Decoded } from './packet.ts'
 import { FRAGMENT_HELD, UNDECODED } from './undecoded.ts'
 
@@ -15,8 +15,6 @@ const PROTOCOL_AH = 51
 
 /** IP in IP in IP …: real networks stop at two. */
 const MAX_IP_HEADERS = 4
-/** RFC 8200 section 4.1 lists six kinds, one of them allowed twice. */
-const MAX_EXTENSION_HEADERS = 8
 
 /**
  * The bytes that an IP packet lies in and what is known around it. One reused value, since decoding is
@@ -29,11 +27,15 @@ interface IpContext {
   end: number
   /** Whether the capture cut the packet short. */
   cut: boolean
+  /** How its frame was captured; see `IpFragment`. */
+  way: string | undefined
   /** No fragment and no IPv6 extension header so far. */
   plain: boolean
   ipHeaders: number
   source: Address
   destination: Address
+  /** The sum of the 16-bit words of both addresses, for checksums. */
+  addressSum: number
 }
 
 const NO_BYTES = Buffer.alloc(0)
@@ -42,10 +44,12 @@ const context: IpContext = {
   bytes: NO_BYTES,
   end: 0,
   cut: false,
+  way: undefined,
   plain: true,
   ipHeaders: 0,
   source: '0.0.0.0' as Address,
   destination: '0.0.0.0' as Address,
+  addressSum: 0,
 }
 
 /** Decodes the IP packet that starts at `offset` of the frame, and what it tunnels. */
@@ -55,6 +59,7 @@ export function decodeIp(frame: Frame, offset: number, fragments: IpFragments): 
   context.end = frame.bytes.length
   context.cut = false
   context.plain = true
+  context.way = frame.cameIn === true ? 'in' : frame.wentOut === true ? 'out' : undefined
   context.ipHeaders = 0
   const decoded = decodeIpHeader(context, offset, fragments)
   context.bytes = NO_BYTES
@@ -82,16 +87,20 @@ function decodeV4(ip: IpContext, offset: number, fragments: IpFragments): Decode
   if (headerLength < 20) return UNDECODED['bad-ip-header']
   if (offset + headerLength > ip.end) return UNDECODED.truncated
   const totalLength = bytes.readUInt16BE(offset + 2)
+  const payload = offset + headerLength
   // Segmentation offload leaves 0 in frames larger than the field can say: then all that was captured counts.
   if (totalLength !== 0) {
     if (totalLength < headerLength) return UNDECODED['bad-ip-header']
+    // The kernel drops it unread. Files may have been rewritten for their addresses.
+    if (fragments.tunnels === 'leave' && folded(sumOf(bytes, offset, payload)) !== 0xffff)
+      return UNDECODED['bad-ip-header']
     endAt(ip, offset + totalLength)
   }
+  ip.addressSum = sumOf(bytes, offset + 12, offset + 20)
   ip.source = readV4Address(bytes, offset + 12)
   ip.destination = readV4Address(bytes, offset + 16)
   const protocol = bytes[offset + 9]!
   const flags = bytes.readUInt16BE(offset + 6)
-  const payload = offset + headerLength
   if ((flags & 0x3fff) === 0) return decodePayload(ip, protocol, payload, fragments)
   return decodeFragment(ip, payload, fragments, {
     family: 4,
@@ -109,18 +118,21 @@ function decodeV6(ip: IpContext, offset: number, fragments: IpFragments): Decode
   const payloadLength = bytes.readUInt16BE(offset + 4)
   // 0 is a jumbogram or segmentation offload: then all that was captured counts.
   if (payloadLength !== 0) endAt(ip, offset + 40 + payloadLength)
+  ip.addressSum = sumOf(bytes, offset + 8, offset + 40)
   ip.source = readV6Address(bytes, offset + 8)
   ip.destination = readV6Address(bytes, offset + 24)
   return decodeExtensions(ip, bytes[offset + 6]!, offset + 40, fragments)
 }
 
-/** RFC 8200 section 4: follows the chain of extension headers to what they precede. */
+/**
+ * RFC 8200 section 4: follows the chain of extension headers to what they precede, however many there are: Linux does, and each
+ * takes eight bytes of the packet at least.
+ */
 function decodeExtensions(ip: IpContext, first: number, start: number, fragments: IpFragments): Decoded {
   const bytes = ip.bytes
   let header = first
   let offset = start
-  for (let count = 0; count < MAX_EXTENSION_HEADERS; count++) {
-    if (!isExtension(header)) return decodePayload(ip, header, offset, fragments)
+  while (isExtension(header)) {
     ip.plain = false
     if (offset + 8 > ip.end) return UNDECODED.truncated
     const next = bytes[offset]!
@@ -142,7 +154,7 @@ function decodeExtensions(ip: IpContext, first: number, start: number, fragments
     }
     header = next
   }
-  return UNDECODED['too-many-headers']
+  return decodePayload(ip, header, offset, fragments)
 }
 
 /** Hop-by-hop, routing, fragment, authentication, destination options, mobility, HIP, shim6. */
@@ -199,14 +211,33 @@ function decodeFragment(
     source,
     destination,
     bytes: ip.bytes.subarray(offset, ip.end),
+    ...(ip.way === undefined ? {} : { way: ip.way }),
   })
   if (whole === undefined) return FRAGMENT_HELD
   ip.plain = false
+  const { ipHeaders } = ip
+  const decoded = decodeWhole(ip, header.family, whole, fragments)
+  if (!whole.other) return decoded
+  ip.ipHeaders = ipHeaders
+  ip.source = source
+  ip.destination = destination
+  const other = decodeWhole(ip, header.family, whole.other, fragments)
+  if (other.kind !== 'udp') return decoded
+  return decoded.kind === 'udp' ? { ...decoded, other } : other
+}
+
+function decodeWhole(ip: IpContext, family: 4 | 6, whole: WholeDatagram, fragments: IpFragments): Decoded {
   ip.bytes = whole.bytes
   ip.end = whole.bytes.length
-  return header.family === 4
+  return family === 4
     ? decodePayload(ip, whole.protocol, 0, fragments)
     : decodeExtensions(ip, whole.protocol, 0, fragments)
+}
+
+function sumOf(bytes: Buffer, start: number, end: number): number {
+  let sum = 0
+  for (let at = start; at < end; at += 2) sum += (bytes[at]! << 8) | bytes[at + 1]!
+  return sum
 }
 
 function endAt(ip: IpContext, end: number): void {

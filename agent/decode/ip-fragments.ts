@@ -24,6 +24,8 @@ export interface IpFragment {
 export interface WholeDatagram {
   readonly protocol: number
   readonly bytes: Buffer
+  /** What else it may be, where nobody knows whether the kernel had given its first fragments up already. */
+  readonly other?: WholeDatagram
 }
 
 export interface FragmentLimits {
@@ -33,7 +35,10 @@ export interface FragmentLimits {
   readonly datagramsOfSource: number
   readonly bytesOfSource: number
   readonly fragmentsOfDatagram: number
-  /** From a datagram's first fragment on; Linux's `ipfrag_time` and `ip6frag_time`. */
+  /**
+   * From a datagram's first fragment on; Linux's `ipfrag_time` and `ip6frag_time`. Its timers are up to an eighth of that
+   * late: so long fragments both go on with what was begun and begin anew.
+   */
   readonly timeouts: { readonly 4: Milliseconds; readonly 6: Milliseconds }
 }
 
@@ -53,7 +58,7 @@ export interface FragmentCounts {
  * however short it is), since who could push his own first fragment out of here could hide a datagram that the kernel
  * puts together.
  */
-export const FRAGMENT_LIMITS: FragmentLimits = {
+const FRAGMENT_LIMITS: FragmentLimits = {
   datagrams: 8192,
   bytes: 16_777_216,
   datagramsOfSource: 6144,
@@ -66,6 +71,8 @@ export const FRAGMENT_LIMITS: FragmentLimits = {
 const MAX_DATAGRAM_BYTES = 65_535
 /** What a held fragment costs beside its bytes, so that many tiny ones count for what they take. */
 const FRAGMENT_OVERHEAD = 128
+
+const LATEST_TIMER = 1.125
 
 /**
  * Linux's `ipfrag_max_dist`: after so many other fragments of the source (IPv4 alone) what was begun is thrown away, since
@@ -153,7 +160,25 @@ export class IpFragments {
       this.counts.malformed++
       return undefined
     }
-    const datagram = this.#find(fragment)
+    const key = keyOf(fragment)
+    const first = this.#find(key, fragment)
+    const isDue = fragment.time - first.since >= this.#limits.timeouts[family]
+    const anewKey = `${key} anew`
+    const anew = isDue ? this.#find(anewKey, fragment) : this.#datagrams[family].get(anewKey)
+    first.holder.count++
+    const whole = this.#put(first, fragment, start, end)
+    const other = anew && this.#put(anew, fragment, start, end)
+    if (!whole || !other || whole.bytes.equals(other.bytes)) return whole ?? other
+    return { ...whole, other }
+  }
+
+  #put(
+    datagram: Datagram,
+    fragment: IpFragment,
+    start: number,
+    end: number,
+  ): WholeDatagram | undefined {
+    const { family } = datagram
     if (family === 4) this.#checkDistance(datagram, fragment.time)
     const verdict = this.#insert(datagram, fragment, start, end)
     if (verdict === 'contradiction') {
@@ -175,11 +200,8 @@ export class IpFragments {
     return undefined
   }
 
-  #find(fragment: IpFragment): Datagram {
+  #find(key: string, fragment: IpFragment): Datagram {
     const { family } = fragment
-    // RFC 8200 leaves the protocol out of an IPv6 datagram's identity; RFC 791 has it in.
-    const protocol = family === 4 ? fragment.protocol : ''
-    const key = `${fragment.source} ${fragment.destination} ${fragment.identification} ${protocol} ${fragment.way ?? ''}`
     const known = this.#datagrams[family].get(key)
     if (known) return known
     const source = familyOf(fragment.source) === 4 ? fragment.source : sourcePrefixOf(fragment.source)
@@ -209,7 +231,7 @@ export class IpFragments {
   }
 
   #checkDistance(datagram: Datagram, now: EpochMilliseconds): void {
-    const count = ++datagram.holder.count
+    const { count } = datagram.holder
     const isFar = datagram.runs.length > 0 && count - datagram.distance > MAX_DISTANCE
     datagram.distance = count
     if (!isFar) return
@@ -263,7 +285,7 @@ export class IpFragments {
   #expire(now: EpochMilliseconds): void {
     for (const family of [4, 6] as const) {
       for (const datagram of this.#datagrams[family].values()) {
-        if (now - datagram.since < this.#limits.timeouts[family]) break
+        if (now - datagram.since < this.#limits.timeouts[family] * LATEST_TIMER) break
         this.counts.timedOut++
         this.#remove(datagram)
       }
@@ -307,6 +329,11 @@ export class IpFragments {
     datagram.holder.cost += cost
     this.#cost += cost
   }
+}
+
+/** RFC 8200 leaves the protocol out of an IPv6 datagram's identity; RFC 791 has it in. */
+function keyOf({ family, source, destination, identification, protocol, way = '' }: IpFragment): string {
+  return `${source} ${destination} ${identification} ${family === 4 ? protocol : ''} ${way}`
 }
 
 /** The place of the first run that ends behind `start`; runs are in order and apart. */

@@ -17,6 +17,12 @@ export interface UdpDatagram extends Flow {
   readonly payload: Buffer
   /** Whether the capture cut the payload short. */
   readonly truncated: boolean
+  /** As sent: 0 for none. See `checksumOf`. */
+  readonly checksum: number
+  /** The sum of the 16-bit words of both addresses. */
+  readonly addressSum: number
+  /** What else it may be; see `WholeDatagram`. */
+  readonly other?: UdpDatagram
   /** One packet without IPv6 extension headers, so that a capture's filter could see its ports and its payload. */
   readonly plain: boolean
 }
@@ -29,6 +35,8 @@ export interface TcpSegment extends Flow {
   /** As of a datagram. */
   readonly plain: boolean
   readonly sequence: number
+  /** What its sender has received, up to there; undefined where it says nothing of that (no ACK flag). */
+  readonly acknowledgement: number | undefined
   readonly syn: boolean
   readonly fin: boolean
   readonly rst: boolean

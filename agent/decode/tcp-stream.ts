@@ -3,19 +3,46 @@ import type { Flow, TcpSegment } from './packet.ts'
 import type { StreamEvent } from './tcp-streams.ts'
 
 /** Further ahead or behind than this belongs to another connection, or to nobody. */
-const WINDOW = 1_048_576
+export const WINDOW = 1_048_576
 /** What a held segment costs beside its bytes. */
-const HELD_OVERHEAD = 128
+export const HELD_OVERHEAD = 128
+/** So far from what was sent the acknowledgement of a segment may be, where some of both was not captured. */
+const ACKNOWLEDGED_WITHIN = 65_536
 
 interface Piece {
   readonly sequence: number
   readonly bytes: Buffer
 }
 
-type Emit = (event: StreamEvent) => void
+export type Emit = (event: StreamEvent) => void
 
-/** One direction of a connection. Sequence numbers wrap (RFC 9293 section 3.4): all comparisons are differences. */
-export class TcpStream {
+/** One direction of a connection, as `TcpStreams` keeps it. */
+export interface ByteStream {
+  /** Bytes held, with a fee for each piece. */
+  readonly held: number
+  /** Whether it waits for missing bytes, and since when. */
+  readonly waits: boolean
+  readonly waitingSince: EpochMilliseconds
+  /** Whether any bytes came out, and whether the other direction has some too. */
+  readonly delivered: boolean
+  talking: boolean
+  take(segment: TcpSegment, emit: Emit, options: { readonly isAnswered: boolean }): void
+  /** The other end, which is believed, answered a SYN: the stream begins with that number. */
+  accept(first: number, time: EpochMilliseconds, emit: Emit): void
+  /** The other end, which is believed, received all before that. */
+  acknowledge(upTo: number, time: EpochMilliseconds, emit: Emit): void
+  /** Whether the other end can have received all before that of it, and no more. */
+  mayBeAcknowledged(upTo: number): boolean
+  /** Waits no longer for what is missing. */
+  release(time: EpochMilliseconds, emit: Emit): void
+  /** Frees what is held, for lack of room. */
+  letGo(time: EpochMilliseconds, emit: Emit): void
+  /** Ends the stream. */
+  abandon(time: EpochMilliseconds, emit: Emit): void
+}
+
+/** One direction of a connection whose sender is believed. Sequence numbers wrap (RFC 9293 section 3.4): all comparisons are differences. */
+export class TcpStream implements ByteStream {
   #flow: Flow
   /** The sequence number that the next byte in order has. */
   #next: number
@@ -31,14 +58,35 @@ export class TcpStream {
   /** Bytes held before their turn, with a fee for each piece. */
   held = 0
   waitingSince: EpochMilliseconds = 0
-  /** Whether any bytes came out, and whether the other direction has some too. */
   delivered = false
   talking = false
+  /** The last that was sent, and how much that was since the stream is known. */
+  #sentUpTo: number
+  #sent = 0
 
   constructor(first: TcpSegment) {
     this.#flow = flowOf(first)
     this.#next = first.syn ? (first.sequence + 1) >>> 0 : first.sequence
     this.#joinedInMidst = !first.syn
+    this.#sentUpTo = this.#next
+  }
+
+  get waits(): boolean {
+    return this.held > 0
+  }
+
+  accept(): void {}
+
+  acknowledge(): void {}
+
+  /** RFC 5961 section 5.2: whoever forges a segment does not know it. Linux drops such a one too. */
+  mayBeAcknowledged(upTo: number): boolean {
+    const behind = (this.#sentUpTo - upTo) | 0
+    return behind >= -ACKNOWLEDGED_WITHIN && behind <= Math.min(this.#sent, WINDOW) + ACKNOWLEDGED_WITHIN
+  }
+
+  letGo(time: EpochMilliseconds, emit: Emit): void {
+    this.release(time, emit)
   }
 
   take(segment: TcpSegment, emit: Emit): void {
@@ -49,6 +97,7 @@ export class TcpStream {
       if (ahead >= 0 && ahead < WINDOW) this.abandon(segment.time, emit)
       return
     }
+    this.#note((start + segment.payload.length) >>> 0, segment.payload.length)
     if (segment.payload.length > 0) this.#takeBytes(segment, start, ahead, emit)
     if (segment.fin) this.#takeEnd((start + segment.payload.length) >>> 0)
     if (this.#end !== undefined && ((this.#end - this.#next) | 0) <= 0) this.abandon(segment.time, emit)
@@ -70,6 +119,13 @@ export class TcpStream {
     this.#pieces = []
     this.held = 0
     this.#end = undefined
+  }
+
+  #note(end: number, length: number): void {
+    const ahead = (end - this.#sentUpTo) | 0
+    if (ahead <= 0 && ahead > -WINDOW) return
+    this.#sent = ahead < 0 || ahead >= WINDOW ? length : this.#sent + ahead
+    this.#sentUpTo = end
   }
 
   #takeEnd(end: number): void {
@@ -177,6 +233,6 @@ export class TcpStream {
   }
 }
 
-function flowOf({ source, sourcePort, destination, destinationPort }: Flow): Flow {
+export function flowOf({ source, sourcePort, destination, destinationPort }: Flow): Flow {
   return { source, sourcePort, destination, destinationPort }
 }

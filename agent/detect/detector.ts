@@ -89,6 +89,7 @@ export class Detector {
       policy: options.policy,
       capacity: options.maxSources ?? Number.POSITIVE_INFINITY,
       onVerdict: options.onVerdict,
+      ...(options.onLane ? { onLane: options.onLane } : {}),
     })
     this.#unread = new UnreadRequests(options.policy, {
       capacity: options.maxSources ?? Number.POSITIVE_INFINITY,

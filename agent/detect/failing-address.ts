@@ -1,8 +1,11 @@
 import { hashText } from '../../registrar/hash-text.ts'
 import type { Source } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds, Milliseconds, Seconds } from '../../registrar/net/time.ts'
-import type { Transport } from '../observe/observation.ts'
+import type { FailureGrade } from '../../registrar/policy.ts'
+import type { ExchangeEnded, Transport } from '../observe/observation.ts'
+import { FailingSpread } from './failing-spread.ts'
 import { type FailingShape, looksLikePhones } from './looks-like-phones.ts'
+import { portKey } from './port-key.ts'
 import { RecentNames } from './recent-names.ts'
 
 /** So many suspended ports of one source within this time: it changes its port to go on guessing. */
@@ -13,43 +16,84 @@ const MOST_SUSPENDED = 32
 /** Where the address as a whole was suspended so lately, it is for longer the next time. */
 const ESCALATES_WITHIN: Milliseconds = 7_200_000
 
-/** What failed lately at one source, over all of its ports. */
+interface SuspendedPort {
+  readonly at: EpochMilliseconds
+  /** Hashes of the port with its address, and of the account that failed last. */
+  readonly port: number
+  readonly account: number
+}
+
+/**
+ * What failed lately at one source, over all of its ports. A flood makes thousands of these, so that what would hold the
+ * same names is one object until it differs.
+ */
 export class FailingAddress {
   readonly accounts: RecentNames
-  /** The same of what nobody can have forged (grade path). */
-  readonly path: RecentNames
   /** Ports that failed and are not registered, over TCP one for each connection. */
   readonly ports: RecentNames
-  /** Those over UDP: a phone keeps its port, and over TCP may have a new one for each try. */
-  readonly #udpPorts: RecentNames
-  readonly #within: Milliseconds
-  #severalFromPortAt: EpochMilliseconds = Number.NEGATIVE_INFINITY
+  readonly #within: Seconds
+  #path: RecentNames
+  #udpPorts: RecentNames
+  #severalFromPortAt: EpochMilliseconds | undefined
   /** Ports that were suspended and connections that were cut, oldest first. */
-  readonly #suspended: { readonly at: EpochMilliseconds; readonly port: number }[] = []
-  readonly #escalation = new Escalation()
+  #suspended: SuspendedPort[] | undefined
+  #escalation: Escalation | undefined
+  #spread: Partial<Record<FailureGrade, FailingSpread>> | undefined
+  #slowedUntil: EpochMilliseconds | undefined
 
   /** `within`: how long a failure counts. */
   constructor({ within }: { readonly within: Seconds }) {
     this.accounts = new RecentNames(within)
-    this.path = new RecentNames(within)
+    this.#path = this.accounts
     this.ports = new RecentNames(within)
-    this.#udpPorts = new RecentNames(within)
-    this.#within = within * 1_000
+    this.#udpPorts = this.ports
+    this.#within = within
   }
 
+  /** Accounts of failures that nobody can have forged (grade path). */
+  get path(): RecentNames {
+    return this.#path
+  }
+
+  noteFailure(account: string, grade: FailureGrade, now: EpochMilliseconds): void {
+    if (grade !== 'path' && this.#path === this.accounts) this.#path = this.accounts.copy()
+    this.accounts.add(account, now)
+    if (grade === 'path' && this.#path !== this.accounts) this.#path.add(account, now)
+  }
+
+  /** A phone keeps its port over UDP, and over TCP may have a new one for each try. */
   notePort(source: Source, transport: Transport, now: EpochMilliseconds): void {
     const port = portKey(source)
+    if (transport !== 'udp' && this.#udpPorts === this.ports) this.#udpPorts = this.ports.copy()
     this.ports.add(port, now)
-    if (transport === 'udp') this.#udpPorts.add(port, now)
+    if (transport === 'udp' && this.#udpPorts !== this.ports) this.#udpPorts.add(port, now)
+  }
+
+  /** How far what failed at its unregistered ports spreads, by grade: what can be forged must not add to what cannot. */
+  spread(grade: FailureGrade): FailingSpread {
+    this.#spread ??= {}
+    this.#spread[grade] ??= new FailingSpread(this.#within)
+    return this.#spread[grade]
+  }
+
+  /** Until when its unregistered ports have the smallest bucket; 0 where they were never told to. */
+  get slowedUntil(): EpochMilliseconds {
+    return this.#slowedUntil ?? 0
+  }
+
+  slow(until: EpochMilliseconds): void {
+    this.#slowedUntil = until
   }
 
   /** What fails here, over all that is known of who is good. */
   looksLikePhones(now: EpochMilliseconds, known: Pick<FailingShape, 'good' | 'stranger'>): boolean {
     return looksLikePhones({
       ...known,
-      accounts: this.accounts.names(now),
+      // A port is remembered for longer than what failed there: so is its account.
+      accounts: Math.max(this.accounts.names(now), this.#suspendedAccounts(now)),
       ports: Math.max(this.#udpPorts.names(now), this.suspendedPorts(now)),
-      severalFromPort: now - this.#severalFromPortAt <= this.#within,
+      severalFromPort:
+        this.#severalFromPortAt !== undefined && now - this.#severalFromPortAt <= this.#within * 1_000,
     })
   }
 
@@ -59,12 +103,17 @@ export class FailingAddress {
   }
 
   /** One port more is to be suspended, or one connection to be cut. */
-  noteSuspended(source: Source, now: EpochMilliseconds): void {
+  noteSuspended(
+    { source, account }: Pick<ExchangeEnded, 'source' | 'account'>,
+    now: EpochMilliseconds,
+  ): void {
     const port = hashText(portKey(source))
-    const known = this.#suspended.findIndex((other) => other.port === port)
-    if (known >= 0) this.#suspended.splice(known, 1)
-    this.#suspended.push({ at: now, port })
-    if (this.#suspended.length > MOST_SUSPENDED) this.#suspended.shift()
+    this.#suspended ??= []
+    const suspended = this.#suspended
+    const known = suspended.findIndex((other) => other.port === port)
+    if (known >= 0) suspended.splice(known, 1)
+    suspended.push({ at: now, port, account: hashText(account) | 0 })
+    if (suspended.length > MOST_SUSPENDED) suspended.shift()
   }
 
   /**
@@ -72,19 +121,26 @@ export class FailingAddress {
    * address within his /64.
    */
   suspendedPorts(now: EpochMilliseconds): number {
-    while (this.#suspended[0] && now - this.#suspended[0].at > HOPPING_WITHIN) this.#suspended.shift()
-    return this.#suspended.length
+    const suspended = this.#suspended
+    if (!suspended) return 0
+    while (suspended[0] && now - suspended[0].at > HOPPING_WITHIN) suspended.shift()
+    return suspended.length
+  }
+
+  #suspendedAccounts(now: EpochMilliseconds): number {
+    return this.suspendedPorts(now) === 0 ? 0 : new Set(this.#suspended?.map(({ account }) => account)).size
   }
 
   /** The address as a whole is suspended now. Gives how many times it was of late, before this one. */
   suspended(now: EpochMilliseconds): number {
+    this.#escalation ??= new Escalation()
     return this.#escalation.next(now)
   }
 
   /** What was counted has led to a measure against all of the address. */
   clear(): void {
     this.accounts.clear()
-    this.path.clear()
+    this.#path.clear()
   }
 }
 
@@ -110,9 +166,4 @@ export function escalated(
   }: { readonly registerSuspendTime: Seconds; readonly block: { readonly for: Seconds } },
 ): Seconds {
   return Math.max(registerSuspendTime, Math.min(block.for, registerSuspendTime * 2 ** Math.min(times, 20)))
-}
-
-/** What tells one address and port from another. */
-export function portKey({ address, port }: Source): string {
-  return `${address} ${port}`
 }

@@ -1,6 +1,12 @@
-import type { EpochMilliseconds, Seconds } from '../../registrar/net/time.ts'
+import {
+  type EpochMilliseconds,
+  type Milliseconds,
+  type Seconds,
+  showDuration,
+} from '../../registrar/net/time.ts'
 import type { FailureGrade, LockedOut, Suspended } from '../../registrar/policy.ts'
 import type { ExchangeEnded } from '../observe/observation.ts'
+import type { BeyondPhones } from './failing-spread.ts'
 import { sayNames } from './recent-names.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -138,6 +144,33 @@ export function unprovenPortsVerdict(
   }
 }
 
+/** Tells of failures that phones do not make, where anybody can have forged them; `times` as above. */
+export function slowedVerdict(
+  ended: ExchangeEnded,
+  {
+    failures,
+    accounts,
+    ports,
+    lasted,
+    goodAccounts: good,
+    times,
+    duration,
+  }: BeyondPhones & { readonly goodAccounts: number; readonly times: number; readonly duration: Seconds },
+): Verdict {
+  return {
+    ...header(ended),
+    port: null,
+    action: 'limit',
+    grade: 'packet',
+    reason:
+      `${failures} failed registrations over ${accounts} account${accounts === 1 ? '' : 's'} from ${ports} ports within ${sayLasted(lasted)}, as no phones fail; not ` +
+      'suspended, since the softswitch gives everybody the same nonces and so nobody knows whose they were: ports that are not ' +
+      'registered share the smallest bucket, registered ones stay served',
+    evidence: { failures, accounts, ports, goodAccounts: good, times },
+    duration,
+  }
+}
+
 /** Suspends the address of a stranger where nonces are shared, which a lockout would block. */
 export function strangerVerdict(
   ended: ExchangeEnded,
@@ -159,6 +192,10 @@ export function strangerVerdict(
     evidence: { failures, accounts, ports, goodAccounts: 0, times },
     duration,
   }
+}
+
+function sayLasted(span: Milliseconds): string {
+  return showDuration(Math.max(1, Math.ceil(span / 1_000)))
 }
 
 /** `2nd`, `3rd`, `11th`. */

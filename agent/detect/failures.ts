@@ -1,20 +1,24 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
 import { type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
-import { type FailureGrade, type PolicyOutcome, RetryPolicy } from '../../registrar/policy.ts'
+import { type FailureGrade, type PolicyOutcome, RetryPolicy, type Suspended } from '../../registrar/policy.ts'
 import type { ExchangeEnded } from '../observe/observation.ts'
-import { escalated, FailingAddress, HOPPING_PORTS, portKey } from './failing-address.ts'
+import { escalated, FailingAddress, HOPPING_PORTS } from './failing-address.ts'
 import { FailingPort, TRIES_OF_A_PHONE } from './failing-port.ts'
 import {
   cutConnection,
   type FailureCounts,
   guessingPortVerdict,
   lockoutVerdict,
+  slowedVerdict,
   strangerVerdict,
   suspendVerdict,
   unprovenPortsVerdict,
 } from './failure-verdicts.ts'
+import { ForgeableGuesses } from './forgeable-guesses.ts'
+import type { LaneEvidence } from './lane-evidence.ts'
 import { FEWEST_ACCOUNTS, PORTS_A_PHONE } from './looks-like-phones.ts'
+import { portKey } from './port-key.ts'
 import { ProvenPorts } from './proven-ports.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
 
@@ -46,6 +50,8 @@ export interface FailingSource {
   readonly seenGood: number
   /** An SBC or proxy is there, which brings many accounts. */
   readonly isAggregator: boolean
+  /** This very account registered at this address within a day. */
+  readonly isKnownHere: boolean
 }
 
 /**
@@ -64,25 +70,36 @@ export class FailureLadder {
   readonly #provenPorts: ProvenPorts
   readonly #addresses: BoundedMap<Prefix, FailingAddress>
   readonly #ports: BoundedMap<string, FailingPort>
+  readonly #forgeable: ForgeableGuesses
+  readonly #onLane: (evidence: LaneEvidence) => void
 
-  constructor(policy: DetectionPolicy, { capacity = MOST_SOURCES }: { capacity?: number } = {}) {
+  constructor(
+    policy: DetectionPolicy,
+    {
+      capacity = MOST_SOURCES,
+      onLane = () => {},
+    }: { capacity?: number; onLane?: (evidence: LaneEvidence) => void } = {},
+  ) {
     this.#policy = policy
     this.#retry = new RetryPolicy({ settings: policy, capacity: Math.min(capacity, MOST_SOURCES) })
     this.#provenPorts = new ProvenPorts({ capacity: Math.min(capacity, MOST_SOURCES) })
     this.#addresses = new BoundedMap({ capacity: Math.min(capacity, MOST_PORTS) })
     this.#ports = new BoundedMap({ capacity: Math.min(capacity, MOST_PORTS) })
+    this.#forgeable = new ForgeableGuesses(policy, { capacity })
+    this.#onLane = onLane
   }
 
   /** Other thresholds from now on; what stands stays for the time that it was told. */
   configure(policy: DetectionPolicy): void {
     this.#policy = policy
     this.#retry.settings = policy
+    this.#forgeable.configure(policy)
   }
 
   /** Entries held, for the bounds that tests hold it to. */
   get size(): number {
     const { failing, suspended, lockedOut, sources } = this.#retry.stats
-    const own = this.#provenPorts.size + this.#addresses.size + this.#ports.size
+    const own = this.#provenPorts.size + this.#addresses.size + this.#ports.size + this.#forgeable.size
     return failing + suspended + lockedOut + sources + own
   }
 
@@ -98,6 +115,7 @@ export class FailureLadder {
   /** A registration succeeded; `until` is when it ends, undefined where it removed bindings. */
   succeeded({ account, source, time }: ExchangeEnded, until: EpochMilliseconds | undefined): void {
     this.#retry.recordSuccess({ account, source, at: time })
+    this.#ports.get(portKey(source))?.succeeded(account)
     if (until !== undefined) this.#provenPorts.put(source, account, { now: time, until })
   }
 
@@ -106,31 +124,109 @@ export class FailureLadder {
     ended: ExchangeEnded,
     { liveBinding, restored, stranger }: Pick<FailingSource, 'liveBinding' | 'restored' | 'stranger'>,
   ): FailureGrade | undefined {
-    // A refusal without a challenge says nothing about who asked (access lists and VOS3000 answer so).
-    if (ended.outcome === 'failure' && ended.grade !== 'packet' && (stranger || isCertain(ended)))
-      return 'path'
-    if (!isOverSentNonce(ended) && !stranger) return undefined
     // After a restart nobody knows which port of a live binding is the proven one: then each may be.
-    const mayBeProven = liveBinding && restored > 0
-    return mayBeProven || this.#provenPorts.isProven(ended.source, ended.time) ? undefined : 'packet'
+    const mayBeProven = (liveBinding && restored > 0) || this.#provenPorts.isProven(ended.source, ended.time)
+    // A refusal without a challenge says nothing about who asked (access lists and VOS3000 answer so).
+    if (ended.outcome === 'failure' && ended.grade !== 'packet' && (stranger || isCertain(ended))) {
+      // His neighbour behind the same address has nonces of that address too, and a forger may write any port over them.
+      return mayBeProven && !isOfVeryPort(ended) ? undefined : 'path'
+    }
+    if (!isOverSentNonce(ended) && !stranger) return undefined
+    return mayBeProven ? undefined : 'packet'
   }
 
   /** What a failure leads to. */
   failed(ended: ExchangeEnded, about: FailingSource): readonly Verdict[] {
     const grade = this.believed(ended, about)
-    if (grade === undefined) return []
+    if (grade === undefined) return this.#tellForgeable(ended)
     const { account, source, time } = ended
     const port = this.#noteAtPort(ended)
-    const address = this.#noteAtAddress(ended, grade)
+    const address = this.#noteAtAddress(ended, grade, about)
     if (port.allAccounts(time) >= FEWEST_ACCOUNTS) address.noteSeveralFromPort(time)
     const outcome = this.#retry.recordFailure({ account, source, at: time, grade })
-    const facts = { about, grade, port, address }
+    const row = this.#rowAtPort(ended, { grade, outcome, port })
+    const facts = { about, grade, port, address, row }
+    const slowed = this.#slowed(ended, facts)
     const verdicts = this.#judge(ended, outcome, facts)
-    if (verdicts.length === 0) return verdicts
+    if (verdicts.length === 0) return slowed
     const counted = { failures: port.accounts.events(time), accounts: port.accounts.names(time) }
-    if (ended.method !== undefined && this.#isOwnersFault(ended, counted)) return []
-    port.accounts.clear()
-    return verdicts.map((verdict) => reaching(this.#sparing(verdict, ended, facts), ended))
+    if (ended.method !== undefined && this.#isOwnersFault(ended, counted)) return slowed
+    port.measured(account)
+    return [...slowed, ...verdicts.map((verdict) => reaching(this.#sparing(verdict, ended, facts), ended))]
+  }
+
+  /** Over a nonce that somebody was given, from a registered port: people are told, and nothing else may follow. */
+  #tellForgeable(ended: ExchangeEnded): readonly Verdict[] {
+    const { source, time, outcome, method } = ended
+    if (outcome !== 'failure' || method !== undefined) return []
+    if (!isOverSentNonce(ended) && ended.nonceIssued !== true) return []
+    if (!this.#provenPorts.isProven(source, time)) return []
+    const told = this.#forgeable.failed(ended, this.#provenPorts.accountsAt(source, time))
+    return told ? [told] : []
+  }
+
+  /**
+   * What suspends a port has to have come from that very port, or a forger who owns a nonce of the address spreads his
+   * failures over ports, and the last of them is somebody else's.
+   */
+  #rowAtPort(
+    ended: ExchangeEnded,
+    {
+      grade,
+      outcome,
+      port,
+    }: {
+      readonly grade: FailureGrade
+      readonly outcome: PolicyOutcome
+      readonly port: FailingPort
+    },
+  ): Suspended | undefined {
+    const { account, source, time } = ended
+    const ofAddress = outcome.kind === 'suspend' ? outcome : undefined
+    // Over TCP every try may have a port of its own, and nobody else can have written it.
+    if (grade === 'packet' || (isConnection(ended, grade) && ofAddress)) return ofAddress
+    const { failures, firstAt } = port.addToRow(account, time)
+    const { registerRetry, registerSuspend, registerSuspendTime } = this.#policy
+    if (!registerSuspend || failures < registerRetry) return undefined
+    return {
+      kind: 'suspend',
+      account,
+      source,
+      unit: 'account-port',
+      prefix: sourcePrefixOf(source.address),
+      until: time + registerSuspendTime * 1_000,
+      grade,
+      evidence: {
+        account,
+        failures,
+        accounts: 1,
+        goodAccounts: this.#retry.goodAccounts(sourcePrefixOf(source.address), time),
+        sinceMs: time - firstAt,
+      },
+    }
+  }
+
+  /**
+   * Where everybody gets the same nonces, what fails beyond all phones may be forged. Then nobody is suspended for it: the
+   * address's ports that are not registered share the smallest bucket of the kernel until it is over.
+   */
+  #slowed(ended: ExchangeEnded, { about, grade, address }: Facts): readonly Verdict[] {
+    if (grade !== 'packet' || about.stranger || about.isAggregator || ended.outcome !== 'failure') return []
+    const { time, source } = ended
+    const spread = address.spread('packet')
+    const beyond = spread.beyondPhones(about.goodAccounts)
+    if (!beyond) return []
+    spread.clear(time)
+    // Who goes on while he is slowed stays so; it is told when it begins.
+    const goesOn = time < address.slowedUntil
+    const before = goesOn ? 0 : address.suspended(time)
+    const duration = escalated(before, this.#policy)
+    const until = Math.max(address.slowedUntil, time + duration * 1_000)
+    address.slow(until)
+    this.#onLane({ kind: 'guessing', at: time, source: sourcePrefixOf(source.address), until })
+    if (goesOn) return []
+    const { goodAccounts } = about
+    return [slowedVerdict(ended, { ...beyond, goodAccounts, times: before + 1, duration })]
   }
 
   /** A registered port that fails on another account or two now and then is a PBX with a wrong password for a trunk. */
@@ -148,15 +244,16 @@ export class FailureLadder {
   }
 
   #judge(ended: ExchangeEnded, outcome: PolicyOutcome, facts: Facts): readonly Verdict[] {
-    const { time, source } = ended
-    const { about, grade, port, address } = facts
+    const { time } = ended
+    const { about, grade, port, address, row } = facts
     const { goodAccounts: good } = about
     const { registerSuspend, registerSuspendTime, block } = this.#policy
     const nobodyGood = good === 0 && !about.liveBinding
     const looksLikePhones = () => address.looksLikePhones(time, { good, stranger: about.stranger })
     const phones = looksLikePhones()
-    // Where nonces are shared anybody can forge a failure over one: a stranger's address may be taken for it, no other.
-    const mayTakeAll = grade === 'path' || (isOverSentNonce(ended) && about.stranger && nobodyGood)
+    // What anybody can forge over a nonce that the softswitch gave to somebody: a stranger's address may be taken for it,
+    // no other. Else a guesser with two addresses is believed nothing, who uses at each the nonces of the other.
+    const mayTakeAll = grade === 'path' || (isOverIssuedNonce(ended) && about.stranger && nobodyGood)
     if (nobodyGood && mayTakeAll && !phones) {
       const isLockout = outcome.kind === 'lockout' || this.#isLockout(address, time)
       if (grade === 'path' && isLockout) return [this.#lockOut(ended, address, outcome)]
@@ -164,12 +261,17 @@ export class FailureLadder {
         return [this.#suspendStranger(ended, address)]
       }
     }
+    if (grade === 'path' && !nobodyGood) {
+      const beyond = this.#beyondPhones(ended, facts)
+      if (beyond) return beyond
+    }
     if (outcome.kind === 'lockout' && !nobodyGood && !phones) {
       const hops = address.ports.names(time) >= HOPPING_PORTS
       if (hops && this.#isSmallShare(address, facts, ended))
         return [this.#suspendUnproven(ended, address, good)]
       // One wrong try of a registered phone is not what the others are locked out for.
-      if (port.accounts.names(time) >= FEWEST_ACCOUNTS || !this.#provenPorts.isProven(source, time)) {
+      const isOfPort = port.accounts.events(time) >= outcome.evidence.failures
+      if (isOfPort && port.accounts.names(time) >= FEWEST_ACCOUNTS) {
         return this.#atPort(
           lockoutVerdict(
             { ...outcome, evidence: { ...outcome.evidence, goodAccounts: good } },
@@ -183,21 +285,23 @@ export class FailureLadder {
     // An office spares its address a lockout: then the port that guesses is locked out by itself.
     const spread = port.accounts.names(time)
     const guessesFromPort = spread >= FEWEST_ACCOUNTS && port.accounts.events(time) >= block.failures
-    if (outcome.kind !== 'suspend' && !(guessesFromPort && registerSuspend)) return []
+    const fails = row !== undefined || guessesFromPort
+    if (outcome.kind !== 'suspend' && !(fails && registerSuspend)) return []
 
-    if (mayTakeAll) address.noteSuspended(source, time)
+    if (mayTakeAll) address.noteSuspended(ended, time)
     const hops = mayTakeAll && address.suspendedPorts(time) >= HOPPING_PORTS && !looksLikePhones()
     if (hops && !nobodyGood && this.#isSmallShare(address, facts, ended)) {
       const unproven = this.#suspendUnproven(ended, address, good)
-      return isConnection(ended, grade) ? [...this.#cut(ended, outcome, facts), unproven] : [unproven]
+      return isConnection(ended, grade) ? [...this.#cut(ended, facts), unproven] : [unproven]
     }
-    if (!hops || !nobodyGood) return this.#cut(ended, outcome, facts)
+    if (!hops || !nobodyGood) return fails ? this.#cut(ended, facts) : []
     // Who never registered has longer to wait each time that he comes back.
     const before = about.stranger ? address.suspended(time) : 0
     const duration = escalated(before, this.#policy)
+    const inRow = outcome.kind === 'suspend' ? outcome : row
     const whole =
-      outcome.kind === 'suspend'
-        ? suspendVerdict(outcome, { time, wholeSource: true, duration, times: before + 1 })
+      inRow !== undefined
+        ? suspendVerdict(inRow, { time, wholeSource: true, duration, times: before + 1 })
         : guessingPortVerdict(ended, {
             grade,
             failures: port.accounts.events(time),
@@ -206,20 +310,42 @@ export class FailureLadder {
             wholeSource: true,
             duration: Math.max(duration, grade === 'path' ? block.for : registerSuspendTime),
           })
-    return isConnection(ended, grade) ? [...this.#cut(ended, outcome, facts), whole] : [whole]
+    return isConnection(ended, grade) ? [...this.#cut(ended, facts), whole] : [whole]
+  }
+
+  /**
+   * Beyond all phones, beside however many good ones: the ports of the address that are not registered are suspended. The
+   * kernel asks for proven ports first, so the good phones do not notice.
+   */
+  #beyondPhones(ended: ExchangeEnded, facts: Facts): readonly Verdict[] | undefined {
+    const { time } = ended
+    const { about, address, grade } = facts
+    const { goodAccounts: good, seenGood, liveBinding } = about
+    // Just restarted: who is good there is not known yet.
+    if (seenGood === 0 && liveBinding) return undefined
+    const spread = address.spread(grade)
+    const beyond = spread.beyondPhones(good)
+    if (!beyond) return undefined
+    spread.clear(time)
+    const before = address.suspended(time)
+    const duration = escalated(before, this.#policy)
+    const unproven = unprovenPortsVerdict(ended, {
+      ...beyond,
+      goodAccounts: good,
+      times: before + 1,
+      duration,
+    })
+    return isConnection(ended, grade) ? [...this.#cut(ended, facts), unproven] : [unproven]
   }
 
   /** The port alone that fails. */
-  #cut(
-    ended: ExchangeEnded,
-    outcome: PolicyOutcome,
-    { about, grade, port, address }: Facts,
-  ): readonly Verdict[] {
+  #cut(ended: ExchangeEnded, facts: Facts): readonly Verdict[] {
     const { time } = ended
+    const { about, grade, port, row } = facts
     const { registerSuspendTime, block } = this.#policy
     const verdict =
-      outcome.kind === 'suspend'
-        ? suspendVerdict(outcome, { time, wholeSource: false, duration: registerSuspendTime })
+      row !== undefined
+        ? suspendVerdict(row, { time, wholeSource: false, duration: registerSuspendTime })
         : guessingPortVerdict(ended, {
             grade,
             failures: port.accounts.events(time),
@@ -228,7 +354,7 @@ export class FailureLadder {
             wholeSource: false,
             duration: grade === 'path' ? block.for : registerSuspendTime,
           })
-    return this.#atPort(verdict, ended, { about, grade, port, address })
+    return this.#atPort(verdict, ended, facts)
   }
 
   /** Over TCP a port is one connection: no packet of it may reach the softswitch any more. */
@@ -318,15 +444,23 @@ export class FailureLadder {
   }
 
   /** What was made up over nonces that nobody was given says nothing of an address. */
-  #noteAtAddress(ended: ExchangeEnded, grade: FailureGrade): FailingAddress {
+  #noteAtAddress(
+    ended: ExchangeEnded,
+    grade: FailureGrade,
+    { stranger, goodAccounts, liveBinding, isKnownHere }: FailingSource,
+  ): FailingAddress {
     const { source, account, time, transport } = ended
     const prefix = sourcePrefixOf(source.address)
     const { within } = this.#policy.block
     const address = this.#addresses.get(prefix) ?? new FailingAddress({ within })
-    if (grade === 'path' || isOverSentNonce(ended)) {
-      address.accounts.add(account, time)
-      if (grade === 'path') address.path.add(account, time)
-      if (!this.#provenPorts.isProven(source, time)) address.notePort(source, transport, time)
+    if (grade === 'path' || isOverSentNonce(ended) || (stranger && isOverIssuedNonce(ended))) {
+      address.noteFailure(account, grade, time)
+      if (!this.#provenPorts.isProven(source, time)) {
+        address.notePort(source, transport, time)
+        // Where nobody is good other measures come long before, and a flood from there must cost little.
+        const isOffice = goodAccounts > 0 || liveBinding || !stranger
+        if (isOffice && ended.outcome === 'failure') address.spread(grade).add(ended, { isKnownHere })
+      }
     }
     this.#addresses.set(prefix, address)
     return address
@@ -334,13 +468,13 @@ export class FailureLadder {
 
   /**
    * A port that brings more good accounts than failing ones is an SBC's or a PBX's: its failing accounts only inform. Not
-   * where it fails faster than phones do, over TCP, whose connections the kernel does not limit.
+   * where it fails faster than phones do: the owner of two accounts guesses from their port for ever.
    */
   #sparing(verdict: Verdict, ended: ExchangeEnded, { about, port, address }: Facts): Verdict {
     const { source, account, time, transport } = ended
     if (verdict.port === null) return verdict
     const isTcp = transport === 'tcp'
-    if (isTcp && port.isTooFast(time)) return verdict
+    if (port.isTooFast(time)) return verdict
     const failing = address.accounts.names(time)
     const others = this.#provenPorts.othersAt(source, account, time)
     const spare = (why: string): Verdict => ({
@@ -380,6 +514,8 @@ interface Facts {
   readonly grade: FailureGrade
   readonly port: FailingPort
   readonly address: FailingAddress
+  /** Failures in a row of one account from this very port, as many as suspend it. */
+  readonly row: Suspended | undefined
 }
 
 /** Whether its port is a connection whose other end is proven to be there. */
@@ -390,6 +526,16 @@ function isConnection({ transport }: ExchangeEnded, grade: FailureGrade): boolea
 /** Whether it is known that the softswitch gives nonces to one source each. A handshake needs no nonce. */
 function isCertain({ pathCertain, transport }: ExchangeEnded): boolean {
   return transport === 'tcp' || pathCertain !== false
+}
+
+/** Over UDP: the nonce went to exactly this address and port. Over TCP nobody else writes into a connection. */
+function isOfVeryPort({ transport, nonceOfPort }: ExchangeEnded): boolean {
+  return transport === 'tcp' || nonceOfPort === true
+}
+
+/** Credentials over a nonce that the softswitch gave to somebody: nobody made it up. */
+function isOverIssuedNonce(ended: ExchangeEnded): boolean {
+  return isOverSentNonce(ended) || (ended.outcome === 'failure' && ended.nonceIssued === true)
 }
 
 /** Credentials over a nonce that went last to this very address and port. */

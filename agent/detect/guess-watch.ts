@@ -6,6 +6,7 @@ import { FailingSites, SITE_LENGTH } from './failing-sites.ts'
 import { type FailingSource, FailureLadder } from './failures.ts'
 import { RETURNING_FOR } from './flood.ts'
 import { GuessedAccounts } from './guessed-accounts.ts'
+import type { LaneEvidence } from './lane-evidence.ts'
 import { RefusalWave } from './refusal-wave.ts'
 import { AccountScans } from './scans.ts'
 import { SlowGuessing } from './slow-guessing.ts'
@@ -25,19 +26,21 @@ export class GuessWatch {
   readonly #wave: RefusalWave
   readonly #onVerdict: (verdict: Verdict) => void
 
-  /** `capacity`: entries of each table, where that is less than its own bound. */
+  /** `capacity`: entries of each table, where that is less than its own bound. `onLane`: what slows a source. */
   constructor({
     policy,
     capacity,
     onVerdict,
+    onLane,
   }: {
     readonly policy: DetectionPolicy
     readonly capacity: number
     readonly onVerdict: (verdict: Verdict) => void
+    readonly onLane?: (evidence: LaneEvidence) => void
   }) {
     const bound = { capacity }
     this.aggregators = new Aggregators(bound)
-    this.#ladder = new FailureLadder(policy, bound)
+    this.#ladder = new FailureLadder(policy, { ...bound, ...(onLane ? { onLane } : {}) })
     this.#slow = new SlowGuessing(policy, bound)
     this.#accounts = new GuessedAccounts(policy, bound)
     this.#scans = new AccountScans(policy, bound)
@@ -71,7 +74,7 @@ export class GuessWatch {
     { siteLastSuccess }: { readonly siteLastSuccess: EpochMilliseconds },
   ): void {
     const { time, source, account } = ended
-    const about = this.#about(record, time)
+    const about = this.#about(record, ended)
     const grade = this.#ladder.believed(ended, about)
     const isAtHome = this.#ladder.provenPorts.isProvenFor(source, account, time)
     const { counts, verdict } = this.#wave.refused(ended, { isAtHome, isPath: grade === 'path' })
@@ -82,9 +85,11 @@ export class GuessWatch {
     this.#say(
       this.#scans.refused(ended, { prefix: record.source, isReturning: !about.stranger, userAgents: agents }),
     )
-    // Nonces that nobody was seen to be given are made up: over days only what was given out counts.
+    // Nonces that nobody was seen to be given are made up: over days only what was given out counts, where somebody has
+    // registered only what was given to him.
     if (grade === undefined || ended.outcome !== 'failure') return
-    if (grade === 'packet' && !ended.answersItsChallenge) return
+    const isOverIssued = ended.answersItsChallenge || (about.stranger && ended.nonceIssued === true)
+    if (grade === 'packet' && !isOverIssued) return
     this.#say(this.#sites.failed(ended, { grade, lastSuccess: siteLastSuccess }))
     this.#say(this.#accounts.failed(ended, grade))
     const isGuessed = this.#accounts.isGuessed(account, time)
@@ -97,7 +102,7 @@ export class GuessWatch {
    */
   failedElsewhere(ended: ExchangeEnded, record: SourceRecord): void {
     const { time, source, account } = ended
-    const about = this.#about(record, time)
+    const about = this.#about(record, ended)
     if (this.#ladder.provenPorts.isProvenFor(source, account, time)) return
     const { counts, verdict } = this.#wave.refused(ended, { isAtHome: false, isPath: true })
     if (verdict) this.#onVerdict(verdict)
@@ -153,7 +158,8 @@ export class GuessWatch {
     if (verdict) this.#onVerdict(this.aggregators.spare(verdict))
   }
 
-  #about(record: SourceRecord, now: EpochMilliseconds): FailingSource {
+  #about(record: SourceRecord, ended: ExchangeEnded): FailingSource {
+    const { time: now } = ended
     const { source, lastSuccess, restoredUntil, restoredAccounts } = record
     const liveBinding = record.provenUntil > now
     const seenGood = Math.max(
@@ -168,6 +174,7 @@ export class GuessWatch {
       goodAccounts: Math.max(seenGood, restoredLately),
       seenGood,
       isAggregator: this.aggregators.isAggregator(source, now),
+      isKnownHere: this.#wave.knows(ended),
     }
   }
 }

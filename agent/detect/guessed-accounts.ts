@@ -15,8 +15,8 @@ const SAID_AGAIN: Milliseconds = 21_600_000
 
 interface GuessedAccount {
   readonly sources: RecentNames
-  /** Those that proved that they receive what is sent to them. */
-  readonly provenSources: RecentNames
+  /** Those that proved that they receive what is sent to them: the same object until one did not. */
+  provenSources: RecentNames
   saidAt: EpochMilliseconds
 }
 
@@ -53,12 +53,14 @@ export class GuessedAccounts {
     const name = account.slice(0, LONGEST_NAME)
     let known = this.#accounts.get(name)
     if (!known) {
-      known = { sources: new RecentNames(within), provenSources: new RecentNames(within), saidAt: NEVER }
+      const sources = new RecentNames(within)
+      known = { sources, provenSources: sources, saidAt: NEVER }
     }
     this.#accounts.set(ownCopy(account, LONGEST_NAME), known)
     const prefix = sourcePrefixOf(source.address)
+    if (grade !== 'path' && known.provenSources === known.sources) known.provenSources = known.sources.copy()
     known.sources.add(prefix, time)
-    if (grade === 'path') known.provenSources.add(prefix, time)
+    if (grade === 'path' && known.provenSources !== known.sources) known.provenSources.add(prefix, time)
     const sources = known.sources.names(time)
     if (sources < threshold || time - known.saidAt < SAID_AGAIN) return undefined
     known.saidAt = time

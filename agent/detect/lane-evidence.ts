@@ -33,3 +33,13 @@ export type LaneEvidence =
       readonly at: EpochMilliseconds
       readonly source: Prefix
     }
+  | {
+      /**
+       * Ports of it that are not registered fail as no phones do, over nonces that everybody is given: until then they
+       * share the smallest bucket of a returning address.
+       */
+      readonly kind: 'guessing'
+      readonly at: EpochMilliseconds
+      readonly source: Prefix
+      readonly until: EpochMilliseconds
+    }

@@ -100,6 +100,11 @@ export class RefusalWave {
     return this.#known.size
   }
 
+  /** Whether this very account registered at this address within a day. */
+  knows(ended: ExchangeEnded): boolean {
+    return this.#pair(pairKey(ended), ended.time) !== undefined
+  }
+
   /** An account registered. */
   succeeded(ended: ExchangeEnded): void {
     const { account, time } = ended

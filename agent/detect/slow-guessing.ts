@@ -1,12 +1,17 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
-import { type Prefix, showSource, sourcePrefixOf } from '../../registrar/net/address.ts'
-import { type EpochMilliseconds, type Milliseconds, showDuration } from '../../registrar/net/time.ts'
+import { type Prefix, sourcePrefixOf } from '../../registrar/net/address.ts'
+import {
+  type EpochMilliseconds,
+  type Milliseconds,
+  type Seconds,
+  showDuration,
+} from '../../registrar/net/time.ts'
 import type { FailureGrade } from '../../registrar/policy.ts'
 import type { ExchangeEnded } from '../observe/observation.ts'
 import { type FailingSource, OFFICE } from './failures.ts'
 import { FEWEST_ACCOUNTS, looksLikePhones } from './looks-like-phones.ts'
+import { portKey } from './port-key.ts'
 import { RecentNames, sayNames } from './recent-names.ts'
-import { NEVER } from './source-table.ts'
 import { DEFAULT_SLOW_GUESSING, type DetectionPolicy, type Verdict } from './verdict.ts'
 
 const MOST_SOURCES = 16_384
@@ -17,23 +22,63 @@ const SOONER = 3
 /** A success counts as a guess that came true after so many failures, over several accounts or for one alone. */
 const GUESSES = { overSeveral: 6, ofOne: 12 } as const
 const LONGEST_NAME = 128
+/** Failures that come faster than one in so long are no slow guessing, though they spread too thin for a port. */
+const FAST: Milliseconds = 5_000
 /** Without a failure for so long, a success is a success: an admin mended the phone's password. */
 const SUSPECT_FOR: Milliseconds = 3_600_000
 
-interface Guesser {
+/** A flood makes thousands of these, so that what is empty, or would hold the same names, is no object of its own. */
+class Guesser {
   readonly path: RecentNames
-  /** The addresses and ports that those came from. */
-  readonly ports: RecentNames
   /** All addresses and ports that failed, and each account at each of them. */
   readonly allPorts: RecentNames
   readonly places: RecentNames
-  /** Failures that anybody could have forged, over nonces that were sent to the port all the same. */
-  readonly packet: RecentNames
+  /** Failures that anybody could have forged, over nonces that were sent to somebody all the same. */
+  packet: RecentNames | undefined
   /** Those of the accounts that many sources fail on. */
-  readonly guessed: RecentNames
+  guessed: RecentNames | undefined
   lastFailure: EpochMilliseconds
-  rightSaidAt: EpochMilliseconds
-  saidAt: EpochMilliseconds
+  /** The first failure of those without a span's pause between them. */
+  firstFailure: EpochMilliseconds
+  rightSaidAt: EpochMilliseconds | undefined
+  saidAt: EpochMilliseconds | undefined
+  readonly #within: Seconds
+  #ports: RecentNames
+
+  constructor(within: Seconds, now: EpochMilliseconds) {
+    this.path = new RecentNames(within)
+    this.allPorts = new RecentNames(within)
+    this.places = new RecentNames(within)
+    this.#ports = this.allPorts
+    this.#within = within
+    this.lastFailure = now
+    this.firstFailure = now
+  }
+
+  /** The addresses and ports that failures of grade path came from. */
+  get ports(): RecentNames {
+    return this.#ports
+  }
+
+  add({ account, source, time }: ExchangeEnded, grade: FailureGrade): void {
+    const port = portKey(source)
+    if (grade !== 'path' && this.#ports === this.allPorts) this.#ports = this.allPorts.copy()
+    this.allPorts.add(port, time)
+    if (grade === 'path' && this.#ports !== this.allPorts) this.#ports.add(port, time)
+    this.places.add(`${port} ${account}`, time)
+    this.tries(grade).add(account, time)
+  }
+
+  addGuessed(account: string, now: EpochMilliseconds): void {
+    this.guessed ??= new RecentNames(this.#within)
+    this.guessed.add(account, now)
+  }
+
+  tries(grade: FailureGrade): RecentNames {
+    if (grade === 'path') return this.path
+    this.packet ??= new RecentNames(this.#within)
+    return this.packet
+  }
 }
 
 /**
@@ -65,19 +110,15 @@ export class SlowGuessing {
   ): Verdict | undefined {
     const { account, time } = ended
     const guesser = this.#note(ended)
-    guesser[grade].add(account, time)
-    const port = showSource(ended.source)
-    if (grade === 'path') guesser.ports.add(port, time)
-    guesser.allPorts.add(port, time)
-    guesser.places.add(`${port} ${account}`, time)
-    if (about.isGuessed) guesser.guessed.add(account, time)
+    guesser.add(ended, grade)
+    if (about.isGuessed) guesser.addGuessed(account, time)
     const { failures: threshold, within } = this.#threshold
     const never = about.stranger && about.goodAccounts === 0
-    const enough =
-      never && guesser.guessed.names(time) >= FEWEST_ACCOUNTS ? Math.ceil(threshold / SOONER) : threshold
+    const guessedByOthers = guesser.guessed?.names(time) ?? 0
+    const enough = never && guessedByOthers >= FEWEST_ACCOUNTS ? Math.ceil(threshold / SOONER) : threshold
     const isPath = guesser.path.events(time) >= enough && guesser.path.names(time) >= FEWEST_ACCOUNTS
     const tries = isPath ? guesser.path : guesser.packet
-    if (tries.events(time) < enough || tries.names(time) < FEWEST_ACCOUNTS) return undefined
+    if (!tries || tries.events(time) < enough || tries.names(time) < FEWEST_ACCOUNTS) return undefined
     const measure = measureFor(about, {
       isPath,
       accounts: tries.names(time),
@@ -85,7 +126,7 @@ export class SlowGuessing {
     })
     // What only informs is said once a span, what is done again when it has run out.
     const pause = measure.action === 'limit' ? within * 500 : this.#threshold.for * 1000
-    if (time - guesser.saidAt < pause) return undefined
+    if (guesser.saidAt !== undefined && time - guesser.saidAt < pause) return undefined
     guesser.saidAt = time
     const failures = tries.events(time)
     return {
@@ -97,14 +138,14 @@ export class SlowGuessing {
       scope: measure.scope,
       grade: isPath ? 'path' : 'packet',
       reason:
-        `${failures} failed registrations over ${sayNames(tries.names(time))} accounts within ${showDuration(within)}, ` +
-        `under every faster limit${measure.why}`,
+        `${failures} failed registrations over ${sayNames(tries.names(time))} accounts within ` +
+        `${sayPace(time - guesser.firstFailure, { failures, within })}${measure.why}`,
       evidence: {
         failures,
         accounts: tries.names(time),
         goodAccounts: about.goodAccounts,
         liveBinding: about.liveBinding,
-        accountsGuessedByOthers: guesser.guessed.names(time),
+        accountsGuessedByOthers: guessedByOthers,
       },
       duration: this.#threshold.for,
     }
@@ -122,10 +163,10 @@ export class SlowGuessing {
     const guesser = this.#sources.get(prefix)
     if (!guesser || time - guesser.lastFailure > SUSPECT_FOR) return { isGuess: false }
     const tries = isGuessing(guesser.path, account, time) ? guesser.path : guesser.packet
-    if (!isGuessing(tries, account, time)) return { isGuess: false }
-    const hasFailed = tries.has(account, time) || guesser.ports.has(showSource(source), time)
+    if (!tries || !isGuessing(tries, account, time)) return { isGuess: false }
+    const hasFailed = tries.has(account, time) || guesser.ports.has(portKey(source), time)
     const isGuess = tries === guesser.path && hasFailed
-    if (time - guesser.rightSaidAt < SUSPECT_FOR) return { isGuess }
+    if (guesser.rightSaidAt !== undefined && time - guesser.rightSaidAt < SUSPECT_FOR) return { isGuess }
     guesser.rightSaidAt = time
     const failures = tries.events(time)
     const accounts = tries.names(time)
@@ -154,17 +195,8 @@ export class SlowGuessing {
   #note({ source, time }: ExchangeEnded): Guesser {
     const prefix = sourcePrefixOf(source.address)
     const { within } = this.#threshold
-    const guesser = this.#sources.get(prefix) ?? {
-      path: new RecentNames(within),
-      ports: new RecentNames(within),
-      allPorts: new RecentNames(within),
-      places: new RecentNames(within),
-      packet: new RecentNames(within),
-      guessed: new RecentNames(within),
-      lastFailure: time,
-      rightSaidAt: NEVER,
-      saidAt: NEVER,
-    }
+    const guesser = this.#sources.get(prefix) ?? new Guesser(within, time)
+    if (time - guesser.lastFailure > (within * 1_000) / 2) guesser.firstFailure = time
     guesser.lastFailure = time
     this.#sources.set(prefix, guesser)
     return guesser
@@ -185,8 +217,17 @@ function isOfPhones(
 ): boolean {
   const ports = allPorts.names(now)
   const severalFromPort = places.names(now) > ACCOUNTS_A_PORT * ports
-  const accounts = Math.max(path.names(now), packet.names(now))
+  const accounts = Math.max(path.names(now), packet?.names(now) ?? 0)
   return looksLikePhones({ accounts, ports, severalFromPort, good, stranger })
+}
+
+/** How long it took; only what took long is under the limits of ports. */
+function sayPace(
+  took: Milliseconds,
+  { failures, within }: { readonly failures: number; readonly within: Seconds },
+): string {
+  if (took >= failures * FAST) return `${showDuration(within)}, under every faster limit`
+  return `${showDuration(Math.max(1, Math.ceil(took / 1_000)))}, too few from each port to suspend it`
 }
 
 /** The harder the measure, the more is proven and the fewer good phones are behind the address. */

@@ -30,7 +30,7 @@ export async function devicesToWatch(
  * A bridge shows its host's own frames only, and what it carries not before the rules have dropped some of it. So its
  * members are listened on for what comes in, and itself for what its host sends.
  */
-export function openBridge(name: string, links: readonly LinkFacts[]): readonly WatchedDevice[] {
+function openBridge(name: string, links: readonly LinkFacts[]): readonly WatchedDevice[] {
   const members = links.filter((link) => link.master === name && link.memberKind === 'bridge')
   if (members.length === 0) return [whole(name)]
   return [

@@ -131,7 +131,7 @@ const STEPS: readonly string[] = [
   `,
 ]
 
-export const SCHEMA_VERSION = STEPS.length
+const SCHEMA_VERSION = STEPS.length
 
 /** Brings the schema up to date in one transaction. `too-new`: a later Ringfence wrote it; nothing is changed. */
 export function migrate(database: Database): 'done' | 'too-new' {

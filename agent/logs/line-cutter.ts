@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { Clock, Milliseconds } from '../../registrar/net/time.ts'
 
 const LONGEST_LINE = 65_536
@@ -42,11 +43,17 @@ export class LineBudget {
   }
 }
 
+/** How the text of a log is written. `chinese`: a line that is no UTF-8 is GBK, or what came after it (GB18030). */
+export type LogEncoding = 'utf8' | 'chinese'
+
+const GB18030 = chineseDecoder()
+
 /** Cuts the bytes of one file into lines. What it holds between two chunks is bounded by the longest line. */
 export class LineCutter {
   readonly #onLine: (line: string) => void
   readonly #counts: LineCounts
   readonly #budget: LineBudget
+  readonly #encoding: LogEncoding
   #held: Buffer[] = []
   #heldBytes = 0
   /** The line that has begun is too long already; what is left of it is passed over. */
@@ -55,8 +62,10 @@ export class LineCutter {
   constructor(options: {
     readonly counts: LineCounts
     readonly budget: LineBudget
+    readonly encoding?: LogEncoding
     readonly onLine: (line: string) => void
   }) {
+    this.#encoding = options.encoding ?? 'utf8'
     this.#onLine = options.onLine
     this.#counts = options.counts
     this.#budget = options.budget
@@ -105,12 +114,26 @@ export class LineCutter {
     const bytes = this.#held.length === 0 ? last : Buffer.concat([...this.#held, last])
     this.#forget()
     const end = bytes.at(-1) === RETURN ? bytes.length - 1 : bytes.length
-    this.#onLine(bytes.toString('utf8', 0, end))
+    this.#onLine(this.#textOf(bytes.subarray(0, end)))
+  }
+
+  #textOf(bytes: Buffer): string {
+    const isOther = this.#encoding === 'chinese' && GB18030 !== undefined && !isUtf8(bytes)
+    return isOther ? GB18030.decode(bytes) : bytes.toString('utf8')
   }
 
   #forget(): void {
     this.#held = []
     this.#heldBytes = 0
     this.#tooLong = false
+  }
+}
+
+/** A Node that was built without all of ICU knows no such encoding. */
+function chineseDecoder(): TextDecoder | undefined {
+  try {
+    return new TextDecoder('gb18030')
+  } catch {
+    return undefined
   }
 }

@@ -112,7 +112,13 @@ export class LogEvidence {
       understood: 0,
       doubtful: 0,
       used: 0,
-      tail: new TailFile({ path, clock: this.#o.clock, onLine: (line) => this.#take(log, read(line)) }),
+      tail: new TailFile({
+        path,
+        clock: this.#o.clock,
+        // On a Chinese host VOS3000 may well write what such hosts wrote before UTF-8.
+        encoding: kind === 'vos3000' ? 'chinese' : 'utf8',
+        onLine: (line) => this.#take(log, read(line)),
+      }),
     }
     return log
   }
@@ -195,6 +201,7 @@ function exchangeOf(
     // Of UDP nobody here saw a challenge go out.
     answersItsChallenge: how.over === 'tcp',
     grantedExpires: kind === 'success' ? ASSUMED_EXPIRES : 0,
+    fromLog: true,
   }
 }
 

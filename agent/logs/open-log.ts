@@ -49,18 +49,21 @@ export class OpenLog {
   /** Reads what was written since. `some`: there was something; `more`: there may be more of it. */
   async readOn(isStopped: () => boolean): Promise<'none' | 'some' | 'more'> {
     let chunks = 0
-    if (await this.#wasWrittenAnew()) {
-      this.#cutter.drop()
-      this.#offset = 0
-      this.#before = Buffer.alloc(0)
-    }
+    // Without bytes to tell it by, the size alone does.
+    if ((await this.handle.stat()).size < this.#offset) this.#beginAgain()
     while (!isStopped()) {
       if (chunks === MOST_CHUNKS) return 'more'
-      const { bytesRead } = await this.handle.read(this.#chunk, 0, CHUNK, this.#offset)
-      if (bytesRead === 0) break
+      // What was read last comes along: it may be written anew in this very moment, too.
+      const known = this.#before.length
+      const { bytesRead } = await this.handle.read(this.#chunk, 0, CHUNK, this.#offset - known)
+      if (bytesRead < known || !this.#chunk.subarray(0, known).equals(this.#before)) {
+        this.#beginAgain()
+        continue
+      }
+      if (bytesRead === known) break
       chunks++
-      const read = this.#chunk.subarray(0, bytesRead)
-      this.#offset += bytesRead
+      const read = this.#chunk.subarray(known, bytesRead)
+      this.#offset += read.length
       this.#before = Buffer.concat([this.#before, read.subarray(-MEMORY)]).subarray(-MEMORY)
       this.#cutter.push(read)
     }
@@ -91,12 +94,9 @@ export class OpenLog {
    * `copytruncate` and `>` leave the file and empty it. By the time anybody looks it may have grown beyond where
    * reading stopped; then the bytes before that place are others.
    */
-  async #wasWrittenAnew(): Promise<boolean> {
-    const { size } = await this.handle.stat()
-    if (size < this.#offset) return true
-    if (this.#before.length === 0) return false
-    const now = Buffer.alloc(this.#before.length)
-    const { bytesRead } = await this.handle.read(now, 0, now.length, this.#offset - now.length)
-    return bytesRead !== now.length || !now.equals(this.#before)
+  #beginAgain(): void {
+    this.#cutter.drop()
+    this.#offset = 0
+    this.#before = Buffer.alloc(0)
   }
 }

@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { Clock, Milliseconds } from '../../registrar/net/time.ts'
-import { LineBudget, type LineCounts, LineCutter } from './line-cutter.ts'
+import { LineBudget, type LineCounts, LineCutter, type LogEncoding } from './line-cutter.ts'
 import { OpenLog } from './open-log.ts'
 
 /** Writes that come together are read together. */
@@ -11,6 +11,8 @@ const GATHER: Milliseconds = 20
 const LOOK_ANYWAY: Milliseconds = 2_000
 /** Whoever writes the log may go on writing to the file of before for a while. */
 const READ_ROTATED_FOR: Milliseconds = 60_000
+/** Between a log's going and a new one's coming there is a moment at every rotation. */
+const AWAY_FOR: Milliseconds = 30_000
 /** Files of before that are read on at once. */
 const MOST_ROTATED = 4
 
@@ -36,6 +38,9 @@ export class TailFile {
   readonly #clock: Clock
   readonly #onLine: (line: string) => void
   readonly #budget: LineBudget
+  readonly #encoding: LogEncoding
+  /** Since when there is no file of that name, while the one of before is read on. */
+  #awaySince: Milliseconds | undefined
   #state: TailState = { state: 'waiting', reason: 'it has not been looked for yet' }
   #current: OpenLog | undefined
   #rotated: RotatedLog[] = []
@@ -55,7 +60,9 @@ export class TailFile {
     readonly clock: Clock
     readonly onLine: (line: string) => void
     readonly mostLinesASecond?: number
+    readonly encoding?: LogEncoding
   }) {
+    this.#encoding = options.encoding ?? 'utf8'
     this.#path = options.path
     this.#clock = options.clock
     this.#onLine = options.onLine
@@ -124,17 +131,26 @@ export class TailFile {
     if (!this.#current && found !== undefined) {
       const log = await OpenLog.open(this.#path, {
         from: this.#isFirst ? 'end' : 'beginning',
-        cutter: new LineCutter({ counts: this.counts, budget: this.#budget, onLine: this.#onLine }),
+        cutter: new LineCutter({
+          counts: this.counts,
+          budget: this.#budget,
+          encoding: this.#encoding,
+          onLine: this.#onLine,
+        }),
       })
       this.#current = log
       await this.#read(log)
     }
     if (this.#current) this.#watchFile(this.#current.identity)
     await this.#readRotated()
-    // While the name is away, the file of before is still the one that is written to.
-    this.#state = this.#current
-      ? { state: 'following', reason: '' }
-      : { state: 'waiting', reason: 'there is no such file yet' }
+    // While the name is away for a moment, the file of before is still the one that is written to.
+    this.#awaySince = found === undefined ? (this.#awaySince ?? this.#clock()) : undefined
+    const isGone = this.#awaySince !== undefined && this.#clock() - this.#awaySince >= AWAY_FOR
+    this.#state = !this.#current
+      ? { state: 'waiting', reason: 'there is no such file yet' }
+      : isGone
+        ? { state: 'waiting', reason: 'the file is gone; one of that name is waited for' }
+        : { state: 'following', reason: '' }
   }
 
   async #read(log: OpenLog): Promise<boolean> {

@@ -253,7 +253,7 @@ function renew(
     source: isOwn ? ended.source : null,
     transport: ended.transport,
     userAgent: isOwn ? ended.userAgent : '',
-    registeredAt: known?.registeredAt ?? since,
+    registeredAt: Math.min(known?.registeredAt ?? since, since),
     refreshedAt: ended.time,
     expiresAt,
   }

@@ -27,7 +27,7 @@ export function readAnswers(request: SipRequest): Answer[] {
 }
 
 /** The answers that one header of credentials makes. */
-export function readAnswer(written: string): readonly Answer[] {
+function readAnswer(written: string): readonly Answer[] {
   const credentials = readCredentials(written)
   if (!credentials.ok) return readLoosely(written)
   if (credentials.value.kind !== 'digest' || credentials.value.nonce === '') return []

@@ -95,6 +95,8 @@ export interface ExchangeEnded {
   readonly grantedExpires: Seconds
   /** A success that only asked for bindings: it proves the account and registers nothing, whatever the answer lists. */
   readonly isQuery?: true
+  /** The softswitch's own log told of it; absent where it was seen. */
+  readonly fromLog?: true
   /** Via values in the answer, which are the request's: one for a phone, more behind a proxy. One where unsaid. */
   readonly vias?: number
 }

@@ -128,8 +128,11 @@ export class DeviceCaptures {
 
 const NOT_STARTED: CaptureState = { state: 'waiting', detail: 'not started' }
 
-/** Some 30,000 REGISTERs, 1.5 s at the rate from which the kernel's log is read, and more. All of it is held always. */
-const BUFFER = 16 * 1024 * 1024
+/**
+ * libpcap cuts it into blocks of 256 KB, and while there is traffic the kernel closes one every 10 ms however little is in
+ * it: these 160 bridge 1.6 s in which nobody reads. With 16 MB frames were lost in peace on a busy machine.
+ */
+const BUFFER = 40 * 1024 * 1024
 /** Answers come as fast as the softswitch can give them. */
 const ANSWERS_BUFFER = 8 * 1024 * 1024
 

@@ -73,5 +73,7 @@ function keyOf(evidence: LaneEvidence): string {
       return `${evidence.source.address} ${evidence.source.port}`
     case 'ignoring':
       return evidence.source
+    case 'guessing':
+      return `guessing ${evidence.source}`
   }
 }

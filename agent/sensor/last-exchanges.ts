@@ -22,6 +22,8 @@ export interface SeenExchange {
   readonly outcome: ExchangeOutcome
   readonly status: number
   readonly grade: Grade
+  /** Read from the softswitch's own log. */
+  readonly fromLog?: true
 }
 
 interface Ring {
@@ -84,7 +86,7 @@ function put(ring: Ring, exchange: SeenExchange): void {
 }
 
 function shown(ended: ExchangeEnded): SeenExchange {
-  const { time, source, transport, method, account, outcome, status, grade } = ended
+  const { time, source, transport, method, account, outcome, status, grade, fromLog } = ended
   const { address, port } = source
   return {
     time,
@@ -96,5 +98,6 @@ function shown(ended: ExchangeEnded): SeenExchange {
     outcome,
     status,
     grade,
+    ...(fromLog ? { fromLog } : {}),
   }
 }

@@ -1,9 +1,11 @@
-import type { Address, Source } from '../../registrar/net/address.ts'
-import type { EpochMilliseconds } from '../../registrar/net/time.ts'
+import { BoundedMap } from '../../registrar/bounded-map.ts'
+import { type Address, type Source, showSource } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import type { SipMessage, SipReading } from '../../registrar/sip/message.ts'
 import { readSipMessage } from '../../registrar/sip/read-message.ts'
 import type { Frame, LoggedBy } from '../capture/frame.ts'
 import { decodeFrame } from '../decode/decode-frame.ts'
+import { checksumOf } from '../decode/decode-transport.ts'
 import { IpFragments } from '../decode/ip-fragments.ts'
 import type { Decoded, Flow, TcpSegment, UdpDatagram } from '../decode/packet.ts'
 import { Exchanges, type ExchangesOptions, type SeenMessage } from '../observe/exchanges.ts'
@@ -13,7 +15,7 @@ import { SeenRegister } from '../observe/seen-register.ts'
 import type { Opaque } from '../observe/sight.ts'
 import { DuplicateDatagrams } from './duplicate-datagrams.ts'
 import { READING_LIMITS } from './reading-limits.ts'
-import { SipStreams } from './sip-streams.ts'
+import { type Lost, SipStreams } from './sip-streams.ts'
 
 export interface PipelineOptions {
   /** Ports that SIP is read on; `any` takes whatever looks like SIP on every port. */
@@ -47,11 +49,17 @@ const KEEPALIVE_PAYLOAD = 39
 const LONGEST_CONTACT = 2_048
 const LONGEST_REGISTER = 8_192
 const MOST_HEADERS = 128
+/** As long as a softswitch may take for an answer (64 × T1, RFC 3261 section 17.1.2.2). */
+const UNREADABLE_FOR: Milliseconds = 32_000
+/** Connections of which so much is known. */
+const MOST_UNREADABLE = 4_096
 
 /** The packet's way from a frame to observations, the same for a live capture and for a file. */
 export class Pipeline {
   frames = 0
   undecoded = 0
+  /** Datagrams that came in with a wrong checksum, which the kernel lets nobody receive. */
+  unreceived = 0
   readonly exchanges: Exchanges
   readonly onlineCheck: OnlineCheck
   readonly duplicates: DuplicateDatagrams | undefined
@@ -60,6 +68,8 @@ export class Pipeline {
   readonly #options: PipelineOptions
   /** How the frame at hand was come by. */
   #sighting: Sighting = 'whole'
+  /** Clients over TCP of which nobody can tell what they sent, and since when. */
+  readonly #unreadable = new BoundedMap<string, EpochMilliseconds>({ capacity: MOST_UNREADABLE })
 
   constructor(options: PipelineOptions) {
     this.#options = options
@@ -76,6 +86,8 @@ export class Pipeline {
     // Where it is known what is protected, the capture is live: see there what tunnels could do.
     this.fragments = new IpFragments({}, { tunnels: options.isProtected ? 'leave' : 'read' })
     this.#streams = new SipStreams({
+      ...(options.isProtected ? { isBelieved: options.isProtected } : {}),
+      onLost: (flow, time, why) => this.#lost(flow, time, why),
       onReading: (flow, time, reading) => this.#reading(time, 'tcp', ...endsOf(flow), reading),
       onOpaque: (flow, time, carries) => this.#opaque(flow, time, carries),
     })
@@ -90,8 +102,10 @@ export class Pipeline {
     }
     switch (decoded.kind) {
       case 'udp':
-        if (!this.#isOurs(decoded, 'udp') || !this.#isBelieved(decoded, frame)) return
-        if (!this.duplicates?.isDuplicate(decoded, frame.capture ?? 0)) this.#datagram(decoded)
+        for (let seen: UdpDatagram | undefined = decoded; seen; seen = seen.other) {
+          if (!this.#isOurs(seen, 'udp') || !this.#isBelieved(seen, frame)) continue
+          if (!this.duplicates?.isDuplicate(seen, frame.capture ?? 0)) this.#datagram(seen)
+        }
         return
       case 'tcp':
         if (this.#isOurs(decoded, 'tcp') && this.#isBelieved(decoded, frame)) this.#streams.take(decoded)
@@ -133,7 +147,14 @@ export class Pipeline {
     const to = { address: destination, port: datagram.destinationPort }
     // Anybody can send answers to nothing; those of an endpoint alone are read.
     const comesIn = this.#options.isProtected !== undefined && this.#isServed(source, destination)
-    if (comesIn && startsAsAnswer(payload) && !this.onlineCheck.awaits(from, time)) return
+    if (comesIn) {
+      if (startsAsAnswer(payload) && !this.onlineCheck.awaits(from, time)) return
+      // The kernel drops it: nobody owes it an answer.
+      if (checksumOf(datagram) === 'wrong') {
+        this.unreceived++
+        return
+      }
+    }
     const reading = readSipMessage(payload, READING)
     if (reading.kind === 'not-sip') this.#stray(datagram, from)
     else this.#reading(time, 'udp', from, to, reading)
@@ -187,7 +208,7 @@ export class Pipeline {
       return
     }
     for (const observation of this.exchanges.observe({ ...seen, maybeForged }))
-      this.#options.onObservation(observation, this.#sighting)
+      this.#options.onObservation(this.#asRead(observation), this.#sighting)
   }
 
   /** The softswitch's own OPTIONS, and what comes back. */
@@ -227,21 +248,41 @@ export class Pipeline {
       sight.opaque(sourcePort, time, { carries, leaves: true })
   }
 
+  /**
+   * The softswitch received over TCP what was not read. Nobody sends two segments that contradict each other, or that much
+   * before its turn, who does not hide something; what is merely missing the capture may have lost.
+   */
+  #lost({ source, sourcePort, destination }: Flow, time: EpochMilliseconds, why: Lost): void {
+    if (why === 'missing' || !this.#isServed(source, destination)) return
+    this.#unreadable.set(showSource({ address: source, port: sourcePort }), time)
+  }
+
+  /** What the softswitch refuses on a connection that nobody can read was a try. */
+  #asRead(observation: Observation): Observation {
+    if (this.#unreadable.size === 0 || observation.kind !== 'exchange' || observation.transport !== 'tcp')
+      return observation
+    const { outcome, time, source } = observation
+    if (outcome !== 'challenge' && outcome !== 'stale') return observation
+    this.#unreadable.sweep((at) => time - at > UNREADABLE_FOR)
+    if (!this.#unreadable.has(showSource(source))) return observation
+    return { ...observation, outcome: 'failure', withCredentials: true }
+  }
+
   #isServed(client: Address, server: Address): boolean {
     const { isProtected } = this.#options
     return !isProtected || (isProtected(server) && !isProtected(client))
   }
 
   /**
-   * Whether a live capture's filter can have told that a packet of the softswitch's went out. It lets fragments and
-   * extension headers in unseen, and knows an answer over UDP by its first bytes. An OPTIONS under the softswitch's
+   * Whether a live capture's filter can have told that a packet of the softswitch's went out. Fragments and
+   * extension headers it knows where they were captured apart, as what went out; and it knows an answer over UDP by its first bytes. An OPTIONS under the softswitch's
    * address it lets in too, if it goes to a port that SIP is read on here: who sends that from the same network makes
    * an endpoint look asked that was not, which decides nothing.
    */
-  #isBelieved(packet: UdpDatagram | TcpSegment, { cameIn = false }: Frame): boolean {
+  #isBelieved(packet: UdpDatagram | TcpSegment, { cameIn = false, wentOut = false }: Frame): boolean {
     const { isProtected } = this.#options
     if (!isProtected || !this.#isServed(packet.destination, packet.source)) return true
-    if (!packet.plain || cameIn) return false
+    if (cameIn || (!packet.plain && !wentOut)) return false
     return packet.kind === 'tcp' || startsAsAnswer(packet.payload) || startsAsOptions(packet.payload)
   }
 

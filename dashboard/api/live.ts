@@ -7,7 +7,7 @@ import { DoorRefused } from './errors.ts'
 import type { LiveSnapshot, StatusSnapshot } from './status.ts'
 
 /** Rows of blocked addresses in one live update; `blockedTotal` says how many there are. */
-export const LIVE_ROWS = 200
+const LIVE_ROWS = 200
 
 /** The status without its history: what changes slowly, sent every few seconds. */
 export type HealthSnapshot = Omit<StatusSnapshot, 'history'>

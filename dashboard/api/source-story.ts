@@ -119,5 +119,6 @@ export interface RegisteredPort {
   readonly source: string
   /** A few of those that are registered from there; the kernel knows a port for longer than the journal its accounts. */
   readonly accounts: readonly string[]
+  /** Of the registration; the kernel serves the port for a minute and a little longer. */
   readonly secondsLeft: Seconds
 }

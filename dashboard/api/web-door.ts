@@ -17,7 +17,7 @@ import { checkHost, checkNotCrossSite, checkSameOrigin } from './same-origin.ts'
 import { LoginBody } from './schemas.ts'
 import { createSessionTable, SESSION_LIFE } from './sessions.ts'
 
-export const SESSION_COOKIE = 'ringfence_session'
+const SESSION_COOKIE = 'ringfence_session'
 
 /** The door for browsers: whoever comes in must know the password, and be the page itself. */
 export interface WebDoor {

@@ -5,6 +5,7 @@ import { Charts } from './charts.tsx'
 import { showMoment, showTimeLeft } from './format.ts'
 import { Headline } from './headline.tsx'
 import { Health } from './health.tsx'
+import { Looks } from './looks.tsx'
 import { Mark } from './mark.tsx'
 import { SipLimit } from './sip-limit.tsx'
 import { connection, health, hostTime, live, view } from './state.ts'
@@ -56,6 +57,7 @@ export function MainView() {
             <Headline />
             <Charts />
             <BlockedTable />
+            <Looks />
             <div class="pair">
               <BlockForm />
               <SipLimit />

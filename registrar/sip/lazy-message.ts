@@ -9,7 +9,7 @@ export const FOLDED = 1
 export const FLAG_BITS = 1
 
 /** Header fields over the bytes they were found in. Nothing is decoded before it is asked for. */
-export class LazyHeaders {
+class LazyHeaders {
   readonly #bytes: Buffer
   /** For each field: `hash << FLAG_BITS | flags`, offset of the name, offset behind the colon, offset of the line's end. */
   readonly #fields: readonly number[]

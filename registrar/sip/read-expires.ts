@@ -6,7 +6,7 @@ import { bad, type Field, good } from './field.ts'
 export const MALFORMED_EXPIRES: Seconds = 3600
 
 /** The largest expiry there is; more is read as this (RFC 3261 section 20.19, RFC 4475 section 3.1.2.4). */
-export const MOST_EXPIRES: Seconds = 0xffff_ffff
+const MOST_EXPIRES: Seconds = 0xffff_ffff
 
 /** Reads delta-seconds: the value of Expires, Min-Expires, Max-Forwards or of an `expires` parameter. */
 export function readExpires(value: string | undefined): Field<Seconds> {

@@ -21,7 +21,7 @@ export interface Via {
 }
 
 /** Vias in one message; more are refused, since Max-Forwards starts at 70. */
-export const MOST_VIAS = 70
+const MOST_VIAS = 70
 
 /** Reads the first hop of a Via value, that is, the top one of the first Via header. */
 export function readVia(value: string | undefined): Field<Via> {

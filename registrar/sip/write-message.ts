@@ -4,37 +4,6 @@ import { isToken } from './parameters.ts'
 /** A header to be written: name as it shall stand there, and its value on one line. */
 export type HeaderPair = readonly [name: string, value: string]
 
-export interface RequestParts {
-  readonly method: string
-  readonly uri: string
-  readonly headers: readonly HeaderPair[]
-  readonly body?: Buffer | string
-}
-
-export interface ResponseParts {
-  /** 100 to 699. */
-  readonly status: number
-  readonly reasonPhrase: string
-  readonly headers: readonly HeaderPair[]
-  readonly body?: Buffer | string
-}
-
-/**
- * Writes a request (RFC 3261 section 7.1). Content-Length is added and may not be among the headers. Throws where a
- * part holds what would end it (CR, LF, NUL; a blank in the URI): such a part is a bug of the caller, who would let
- * a stranger write headers.
- */
-export function writeRequest({ method, uri, headers, body }: RequestParts): Buffer {
-  if (!isToken(method)) throw new SipWriteError('method', method)
-  if (!isUriText(uri)) throw new SipWriteError('request URI', uri)
-  return assemble(`${method} ${uri} SIP/2.0`, headers.map(writeHeader), body)
-}
-
-/** Writes a response (RFC 3261 section 7.2), under the rules of `writeRequest`. */
-export function writeResponse({ status, reasonPhrase, headers, body }: ResponseParts): Buffer {
-  return assemble(statusLine(status, reasonPhrase), headers.map(writeHeader), body)
-}
-
 /** Something was to be written that would not be read back as what it is. */
 export class SipWriteError extends Error {
   override readonly name = 'SipWriteError'
@@ -43,6 +12,7 @@ export class SipWriteError extends Error {
   }
 }
 
+/** Throws where the phrase holds what would end the line: that is a bug of the caller, who would let a stranger write headers. */
 export function statusLine(status: number, reasonPhrase: string): string {
   if (!Number.isInteger(status) || status < 100 || status > 699) {
     throw new SipWriteError('status', String(status))
@@ -51,6 +21,7 @@ export function statusLine(status: number, reasonPhrase: string): string {
   return `SIP/2.0 ${status} ${reasonPhrase}`
 }
 
+/** A header's line. Throws as `statusLine` does, and for Content-Length, which `assemble` adds. */
 export function writeHeader([name, value]: HeaderPair): string {
   if (!isToken(name)) throw new SipWriteError('header name', name)
   const lower = name.toLowerCase()
@@ -82,9 +53,4 @@ function isLineText(text: string): boolean {
     if (code === CR || code === LF || code === NUL) return false
   }
   return true
-}
-
-function isUriText(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) <= 0x20) return false
-  return text !== ''
 }

@@ -75,6 +75,24 @@ const toPhone = (payload: string, time: number) => ({
 })
 
 describe('replay', () => {
+  it('ends where nobody reads its lines, and calls no file bad for it', async () => {
+    const frames = Array.from({ length: 150 }, (_, i) => toServer(register({ cseq: i + 1 }), START + i * 10))
+    const errors: string[] = []
+    const gone = new Error('nobody reads')
+    const replayed = replayCaptures({
+      files: [capture('unread.pcap', frames)],
+      ports: [5060],
+      json: true,
+      config: { policy: POLICY },
+      write: () => {
+        throw gone
+      },
+      writeError: (line) => errors.push(line),
+    })
+    await expect(replayed).rejects.toBe(gone)
+    expect(errors).toEqual([])
+  })
+
   it('tells when a flood would have been blocked, by the capture’s clock', async () => {
     const frames = Array.from({ length: 150 }, (_, i) => toServer(register({ cseq: i + 1 }), START + i * 10))
     const { verdicts, summary, exitCode } = await replay([capture('flood.pcap', frames)], [5060])

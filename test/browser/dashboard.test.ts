@@ -210,6 +210,18 @@ describe('live', () => {
     await vi.waitFor(async () => expect(await inked('chart-cpu')).not.toBe(before), 3000)
   })
 
+  test('of a flood that is not seen whole, the rates are lower bounds and the line is what the kernel counted', async () => {
+    for (let i = 0; i < 5; i++)
+      plane.passSecond({ time: Date.now() - 5_000 + i, registers: 973, atLeast: true, arrivals: 10_012 })
+    const tab = await openLoggedIn()
+    expect(await textOf(tab, 'registers-rate')).toBe('≥ 973')
+    expect(await tab.getByTestId('chart-bounds').textContent()).toContain('what the kernel counted')
+    expect(await tab.getByText('10,012 packets/s in the kernel').count()).toBe(1)
+    const label = await tab.getByTestId('chart-registers').getAttribute('aria-label')
+    expect(label).toMatch(/now at least 973$/)
+    expect(complaints).toEqual([])
+  })
+
   test('a lost connection is shown, and found again by itself', async () => {
     const tab = await openLoggedIn()
     const { port: same } = { port }
@@ -393,6 +405,17 @@ describe('orders', () => {
     expect(plane.orders.map(({ order }) => order)).toEqual(['enforce-sip true', 'enforce-sip false'])
   })
 
+  test('whom nothing blocks and somebody should look at is listed, and nothing is shown where there is none', async () => {
+    const quiet = await openLoggedIn()
+    await quiet.getByTestId('sip-limit').waitFor()
+    expect(await quiet.getByTestId('looks').count()).toBe(0)
+    plane.scene.looks = { count: 12, first: [LOOK] }
+    const tab = await openLoggedIn()
+    await tab.getByTestId('look').waitFor()
+    expect(await textOf(tab, 'look')).toMatch(/^198\.51\.100\.9.*slow-guessing: 60 failures.*3 times, /)
+    await tab.getByTestId('looks').getByText('and 11 more').waitFor()
+  })
+
   test('protection that is off is said, and turned on again', async () => {
     await plane.off({ by: 'root@cli' })
     const tab = await openLoggedIn()
@@ -401,6 +424,15 @@ describe('orders', () => {
     expect(await tab.getByTestId('turn-on').count()).toBe(0)
   })
 })
+
+const LOOK = {
+  time: Date.now(),
+  source: '198.51.100.9',
+  name: 'slow-guessing',
+  action: 'limit' as const,
+  times: 3,
+  reason: '60 failures over 20 accounts in a day',
+}
 
 describe('hostile text', () => {
   const hostile = `<script>alert(1)</script><img src=x onerror=alert(2)>"'\u202egnp.exe&amp;${'A'.repeat(3000)}`
@@ -411,6 +443,7 @@ describe('hostile text', () => {
     plane.scene.trial = { file: hostile, by: hostile, until: Date.now() + 60_000, secondsLeft: 60 }
     plane.scene.gateways = [{ name: hostile, prefixes: [hostile], cps: 1, burst: 1 }]
     plane.scene.sipWouldLimit = [{ address: hostile, packets: 1 }]
+    plane.scene.looks = { count: 1, first: [{ ...LOOK, source: hostile, name: hostile, reason: hostile }] }
     plane.decide({ target: '203.0.113.77', by: hostile, reason: hostile, evidence: { [hostile]: hostile } })
     plane.decide({ target: hostile, until: null })
     const tab = await openLoggedIn()

@@ -20,6 +20,7 @@ export interface Scene {
   sensor: StatusSnapshot['sensor']
   rules: StatusSnapshot['rules']
   sipWouldLimit: { address: string; packets: number }[]
+  looks: StatusSnapshot['looks']
   registrar: StatusSnapshot['registrar']
   strict: StrictView
   lanes: StatusSnapshot['lanes']
@@ -94,6 +95,7 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
       wouldHaveDone: [],
     },
     sipWouldLimit: [],
+    looks: { count: 0, first: [] },
     registrar: { state: 'off', accounts: 0, bindings: 0, detail: '' },
     strict: {
       state: 'peace',
@@ -115,6 +117,7 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
       },
       anomalies: [],
       policy: { registerRetry: 6, registerSuspendTime: 180 },
+      outage: null,
       changes: [],
     },
     gateways: [],
@@ -262,6 +265,7 @@ export function imagineControlPlane(options: { now?: Clock } = {}): ImaginedCont
           suspensions: decisions.filter(({ kind }) => kind === 'suspend').length,
           allowed: allowed.length,
         },
+        looks: scene.looks,
         registrar: { ...scene.registrar, accounts: accounts.length, bindings: bindings.length },
       }
     },

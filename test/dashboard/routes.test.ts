@@ -252,7 +252,7 @@ describe('a wrong order is refused in one clear sentence', () => {
       status: 400,
       body: {
         error: 'bad-input',
-        message: '"203.0.113.0/24" is no address; write it like 203.0.113.7 or 2001:db8::7',
+        message: '"203.0.113.0/24" is no address; write it like 203.0.113.7, 2001:db8::7 or 203.0.113.7:5060',
       },
     })
   })

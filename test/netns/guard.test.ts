@@ -1,15 +1,15 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { DecisionView } from '../../dashboard/api/decisions.ts'
 import type { SourceStory } from '../../dashboard/api/source-story.ts'
 import { canRun } from '../requirements.ts'
-import { startFlood } from '../stage/attackers.ts'
+import { startFlood, startForgedFlood } from '../stage/attackers.ts'
 import { startKamailio } from '../stage/kamailio.ts'
 import { kernelText } from '../stage/kernel-text.ts'
 import { phoneCounts, startPhones } from '../stage/phones.ts'
 import { Ringfence } from '../stage/ringfence.ts'
-import { eventually, type Running } from '../stage/running.ts'
+import { eventually } from '../stage/running.ts'
 import { Stage, type StageHost } from '../stage/stage.ts'
 
 const able = canRun({
@@ -63,27 +63,6 @@ describe.runIf(able)('under a flood of forged sources', () => {
     expect(await flood.ended).toBe(0)
   })
 })
-
-/** REGISTERs of random sources in 10.0.0.0/9, each sent once: no answer finds its way back. */
-async function startForgedFlood(
-  stage: Stage,
-  from: StageHost,
-  to: StageHost,
-  { packets, perSecond }: { packets: number; perSecond: number },
-): Promise<Running> {
-  const mac = async (host: StageHost) =>
-    (await host.namespace.run('cat', '/sys/class/net/eth0/address')).trim()
-  const text = `REGISTER sip:${to.address} SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.1.1;branch=z9hG4bKf\r\nTo: <sip:1@r>\r\nFrom: <sip:1@r>;tag=1\r\nCall-ID: f\r\nCSeq: 1 REGISTER\r\n\r\n`
-  const file = stage.path('forged.cfg')
-  const least = 0x0a000000
-  writeFileSync(
-    file,
-    `{ eth(da=${await mac(to)}, sa=${await mac(from)}), ipv4(saddr=drnd(${least}, ${least + 0x7fffff}), daddr=${to.address}, ttl=64),
-       udp(sport=5066, dport=5060), ${[...Buffer.from(text)].join(', ')} }\n`,
-  )
-  const many = ['-n', String(packets), '-b', `${perSecond}pps`, '-P', '1']
-  return stage.start(from, 'trafgen', ['-c', file, '-o', 'eth0', ...many])
-}
 
 describe.runIf(able)('an office of 200 phones behind one address after a power cut', () => {
   const stage = new Stage()

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RulesEngine } from '../../rules/engine.ts'
 import { IptablesKernel } from '../../rules/iptables-kernel.ts'
 import { WRITTEN_SETS } from '../../rules/names.ts'
-import { isEmptyPlan, planChanges } from '../../rules/plan.ts'
+import { isEmptyPlan, planChanges } from '../rules/whole-plan.ts'
 import {
   block,
   denied,

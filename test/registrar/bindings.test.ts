@@ -10,7 +10,7 @@ import {
   type WantedContact,
 } from '../../registrar/binding.ts'
 import { BindingJournal } from '../../registrar/binding-journal.ts'
-import { type BindingSettings, Bindings, DEFAULT_BINDING_SETTINGS } from '../../registrar/bindings.ts'
+import { type BindingSettings, Bindings } from '../../registrar/bindings.ts'
 import { ExpiryWheel, type Timed } from '../../registrar/expiry-wheel.ts'
 import { type Address, parseAddress } from '../../registrar/net/address.ts'
 import { readUri } from '../../registrar/sip/read-uri.ts'
@@ -34,11 +34,18 @@ function order(cseq: number, wish: RegisterOrder['wish'] | WantedContact[], call
   return { user: '1001', callId, cseq, source: SOURCE, transport: 'udp', userAgent: '', wish: read }
 }
 
+const SETTINGS: BindingSettings = {
+  minExpires: 60,
+  maxExpires: 3_600,
+  maxBindings: 10,
+  registerReplace: true,
+}
+
 function tableWith(
   settings: Partial<BindingSettings> = {},
   more: { capacity?: number; store?: BindingStore } = {},
 ) {
-  return new Bindings({ settings: { ...DEFAULT_BINDING_SETTINGS, ...settings }, ...more })
+  return new Bindings({ settings: { ...SETTINGS, ...settings }, ...more })
 }
 
 const names = (table: Bindings, now = T) =>

@@ -1,5 +1,5 @@
 import type { Kernel } from '../../rules/kernel.ts'
-import type { Plan } from '../../rules/plan.ts'
+import type { Plan } from './whole-plan.ts'
 
 /** Applies a plan without any of the engine's care, and insists that every line is taken. */
 export async function applyPlan(kernel: Kernel, plan: Plan): Promise<void> {

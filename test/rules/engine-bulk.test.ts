@@ -3,7 +3,6 @@ import type { Block, DesiredState } from '../../rules/desired-state.ts'
 import { RulesEngine } from '../../rules/engine.ts'
 import { KernelError } from '../../rules/kernel.ts'
 import { WRITTEN_SETS } from '../../rules/names.ts'
-import { isEmptyPlan, planChanges } from '../../rules/plan.ts'
 import {
   block,
   DEFAULTS,
@@ -17,6 +16,7 @@ import {
   traffic,
 } from './desired.ts'
 import { FaultyKernel } from './faulty-kernel.ts'
+import { isEmptyPlan, planChanges } from './whole-plan.ts'
 
 const START = Date.UTC(2026, 0, 1)
 

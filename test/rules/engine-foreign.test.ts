@@ -4,9 +4,9 @@ import type { DesiredState } from '../../rules/desired-state.ts'
 import { RulesEngine } from '../../rules/engine.ts'
 import { KernelError } from '../../rules/kernel.ts'
 import { CHAINS, COUNTED_SETS, WRITTEN_SETS } from '../../rules/names.ts'
-import { isEmptyPlan, planChanges } from '../../rules/plan.ts'
 import { block, DEFAULTS, denied, desired, limit, limits, prefix, proven, traffic } from './desired.ts'
 import { FaultyKernel } from './faulty-kernel.ts'
+import { isEmptyPlan, planChanges } from './whole-plan.ts'
 
 const START = Date.UTC(2026, 0, 1)
 const MINUTE = 60_000

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { RulesEngine } from '../../rules/engine.ts'
 import { WRITTEN_SETS } from '../../rules/names.ts'
-import { isEmptyPlan, planChanges } from '../../rules/plan.ts'
 import { desired, prefix, traffic } from './desired.ts'
 import { FaultyKernel } from './faulty-kernel.ts'
+import { isEmptyPlan, planChanges } from './whole-plan.ts'
 
 const EVERYBODY = { 4: ['0.0.0.0/1', '128.0.0.0/1'], 6: ['8000::/1', '::/1'] } as const
 const LOOKED_WITHIN = 200

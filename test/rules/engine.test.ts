@@ -4,9 +4,9 @@ import type { Block, DesiredState } from '../../rules/desired-state.ts'
 import { RulesEngine } from '../../rules/engine.ts'
 import { KernelError } from '../../rules/kernel.ts'
 import { CHAINS, defineSets, WRITTEN_SETS } from '../../rules/names.ts'
-import { isEmptyPlan, planChanges } from '../../rules/plan.ts'
 import { block, DEFAULTS, desired, prefix, suspension, traffic } from './desired.ts'
 import { FaultyKernel } from './faulty-kernel.ts'
+import { isEmptyPlan, planChanges } from './whole-plan.ts'
 
 const START = Date.UTC(2026, 0, 1)
 /** How often the engine looks: so that what it finds is repaired within 5 s. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Kernel, KernelError } from '../../rules/kernel.ts'
 import { CHAINS, defineSets, type SetPurpose } from '../../rules/names.ts'
-import { isEmptyPlan, planChanges, renderCreate } from '../../rules/plan.ts'
+import { renderCreate } from '../../rules/plan.ts'
 import { removeEverything } from '../../rules/remove-everything.ts'
 import { applyPlan } from './apply-plan.ts'
 import {
@@ -21,6 +21,7 @@ import {
   suspension,
   traffic,
 } from './desired.ts'
+import { isEmptyPlan, planChanges } from './whole-plan.ts'
 
 /** A fresh kernel that holds nothing of ours. */
 export interface KernelUnderTest {

@@ -5,11 +5,11 @@ import type { DesiredState, Member } from '../../rules/desired-state.ts'
 import { ImaginedKernel } from '../../rules/imagined-kernel.ts'
 import type { Kernel, ObservedRule, ObservedState } from '../../rules/kernel.ts'
 import { CHAINS, defineSets, WRITTEN_SETS } from '../../rules/names.ts'
-import { isEmptyPlan, planChanges } from '../../rules/plan.ts'
 import { NO_CHAINS } from '../../rules/plan-chains.ts'
 import { renderChains } from '../../rules/render-chains.ts'
 import { applyPlan } from './apply-plan.ts'
 import { block, DEFAULTS, denied, desired, limit, limits, prefix, sizes, suspension } from './desired.ts'
+import { isEmptyPlan, planChanges } from './whole-plan.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 const EMPTY: ObservedState = {

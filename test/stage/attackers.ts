@@ -45,6 +45,27 @@ export async function startFlood(
   ])
 }
 
+/** REGISTERs of random sources in 10.0.0.0/9, each sent once: no answer finds its way back. */
+export async function startForgedFlood(
+  stage: Stage,
+  from: StageHost,
+  to: StageHost,
+  { packets, perSecond }: { packets: number; perSecond: number },
+): Promise<Running> {
+  const mac = async (host: StageHost) =>
+    (await host.namespace.run('cat', '/sys/class/net/eth0/address')).trim()
+  const text = `REGISTER sip:${to.address} SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.1.1;branch=z9hG4bKf\r\nTo: <sip:1@r>\r\nFrom: <sip:1@r>;tag=1\r\nCall-ID: f\r\nCSeq: 1 REGISTER\r\n\r\n`
+  const file = stage.path('forged.cfg')
+  const least = 0x0a000000
+  writeFileSync(
+    file,
+    `{ eth(da=${await mac(to)}, sa=${await mac(from)}), ipv4(saddr=drnd(${least}, ${least + 0x7fffff}), daddr=${to.address}, ttl=64),
+       udp(sport=5066, dport=5060), ${bytesOf(text)} }\n`,
+  )
+  const many = ['-n', String(packets), '-b', `${perSecond}pps`, '-P', '1']
+  return stage.start(from, 'trafgen', ['-c', file, '-o', 'eth0', ...many])
+}
+
 /** trafgen knows no escapes in its strings, so a payload is spelt in bytes. */
 function bytesOf(text: string): string {
   return [...Buffer.from(text)].join(', ')

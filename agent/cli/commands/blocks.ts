@@ -80,7 +80,7 @@ export function blockedCommand(deps: CliDeps): Command {
 }
 
 /** Decisions as a table, with the time that is left to each. */
-export function decisionTable(
+function decisionTable(
   decisions: readonly DecisionView[],
   { colours }: { readonly colours: boolean },
 ): string {

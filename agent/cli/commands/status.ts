@@ -279,8 +279,8 @@ function peakInWords({ figures }: StatusSnapshot['weather']['changes'][number]):
     ...(typeof peakArrivals === 'number' ? [`${number(peakArrivals)} packets/s in the kernel`] : []),
   ]
   if (peaks.length === 0) return ''
-  const until = typeof endedAt === 'number' ? `until ${showTime(endedAt)}` : 'so far'
-  return ` Most ${until}: ${peaks.join(', ')}.`
+  const until = typeof endedAt === 'number' ? ` until ${showTime(endedAt)}` : ''
+  return ` Most${until}: ${peaks.join(', ')}.`
 }
 
 /** A line for each port that needs a word, and one for those that are seen. */

@@ -48,10 +48,12 @@ export function choosePlace(
 
 const NAMESPACES = '/run/netns'
 
-/** All places of this host, the own one first. */
-export async function listPlaces(): Promise<readonly HostPlace[]> {
-  const places = [{ namespace: null, addresses: await addressesIn(null) }] as HostPlace[]
+/** All places of this host, the own one first; where one is wanted, that alone. */
+export async function listPlaces(wanted: string | undefined): Promise<readonly HostPlace[]> {
+  const places: HostPlace[] = []
+  if (wanted === undefined) places.push({ namespace: null, addresses: await addressesIn(null) })
   for (const namespace of namespaces()) {
+    if (wanted !== undefined && namespace !== wanted) continue
     // One that goes away meanwhile has no addresses.
     const addresses = await addressesIn(namespace).catch(() => [])
     places.push({ namespace, addresses })

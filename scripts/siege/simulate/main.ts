@@ -33,7 +33,7 @@ async function run(asked: Asked): Promise<number> {
   if (process.getuid?.() !== 0) throw new Error('simulate makes a network namespace and needs root')
   const say = (line: string) => console.error(line)
   await removeAbandoned()
-  const place = choosePlace(order.target.address, await listPlaces(), order.namespace)
+  const place = choosePlace(order.target.address, await listPlaces(order.namespace), order.namespace)
   if (place.kind === 'refused') throw new Error(place.says)
   try {
     const entrance = new Entrance(place.namespace)
@@ -45,9 +45,7 @@ async function run(asked: Asked): Promise<number> {
       entrance: ENTRANCE,
       atMost: longestOf(order) + 60,
     })
-    const notes = [
-      `packets came in at ${ENTRANCE}, protected as the other interfaces were; network card and driver took no part`,
-    ]
+    const notes: string[] = []
     // First: it is refused while another simulation runs, whose configuration on trial must stay.
     await entrance.build(order.target.address)
     const status = await installed.find()
@@ -56,7 +54,10 @@ async function run(asked: Asked): Promise<number> {
       undo.later(() => installed.end())
       await installed.start()
       undo.later(() => lift(installed))
-      notes.push(...notesOn(status, order))
+      notes.push(
+        `packets came in at ${ENTRANCE}, protected as the other interfaces were; network card and driver took no part`,
+        ...notesOn(status, order, place.interface),
+      )
     } else {
       notes.push(`no daemon answers on ${socket}: these are figures of the softswitch without Ringfence`)
     }
@@ -72,12 +73,19 @@ async function run(asked: Asked): Promise<number> {
 function notesOn(
   { mode, state, traffic }: Awaited<ReturnType<InstalledRingfence['status']>>,
   order: SimulationOrder,
+  device: string,
 ): string[] {
   const notes: string[] = []
   if (mode === 'observe' || state === 'off' || state === 'observing') {
     notes.push('Ringfence only observes, or is off: nothing is dropped')
   }
   const { address, port } = order.target
+  if (device !== 'lo' && !traffic.interfaces.includes(device)) {
+    const those = traffic.interfaces.join(', ')
+    notes.push(
+      `${address} is on ${device}, and protected are ${those}: it depends on the way in whether rules match`,
+    )
+  }
   if (!traffic.udpPorts.includes(port))
     notes.push(`port ${port} is none of the protected ones: no rule matches`)
   if (!traffic.destinations.includes('local') && !traffic.destinations.includes(address)) {

@@ -81,11 +81,13 @@ async function attack(
   { entrance, guard, say }: Parts,
 ): Promise<Omit<SimulationRecord, 'order' | 'bansBefore' | 'bans' | 'memory'>> {
   const traffic = trafficOf(order)
-  const generator = traffic.kind === 'flood' ? await compileFlood(entrance.path('flood')) : null
+  const compiling = traffic.kind === 'flood' ? compileFlood(entrance.path('flood')) : Promise.resolve('')
+  // Waited for after the phones' first seconds, which it may take meanwhile.
+  compiling.catch(() => {})
   const phones = startHonest(order, entrance)
   say(order.account ? 'the honest phone registers' : 'the honest phones ask with OPTIONS')
   if (order.account) await registered(phones, order.account.user)
-  await pause(BEFORE * 1_000)
+  const [generator] = await Promise.all([compiling, pause(BEFORE * 1_000)])
 
   const before = await momentOf(entrance, guard)
   say(`the attack begins: ${order.attack}, ${order.perSecond} a second for ${order.seconds} s`)
@@ -97,7 +99,7 @@ async function attack(
     const { address: to, port } = order.target
     const way = { device: 'eth0', mac: entrance.mac, to, port, network: DEAF_SOURCES, userPrefix: NOBODY }
     const args = floodArguments(traffic.flood, way, entrance.path('sources.txt'))
-    const running = entrance.start(generator!, args)
+    const running = entrance.start(generator, args)
     const dropped = guard ? firstDropAfter(guard, before.drops!) : Promise.resolve(null)
     flood = await floodResult(running)
     firstDrop = await dropped

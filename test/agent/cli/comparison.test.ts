@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ReplayRequest } from '../../../agent/cli/deps.ts'
+import { CliFailure, EXIT } from '../../../agent/cli/outcome.ts'
 import type { ComparisonView, SourceJudgement } from '../../../dashboard/api/comparison.ts'
 import type { SourceStory } from '../../../dashboard/api/source-story.ts'
 import { answering, listen, NOW, newPlace, type Place, run } from './command-line.ts'
@@ -220,6 +221,15 @@ describe('replay against another configuration', () => {
       names: ['the defaults', candidate],
       config: { policy: { registerRetry: 3 } },
     })
+  })
+
+  test('ends quietly where standard output is closed', async () => {
+    const { replayCaptures } = replaying(QUIET)
+    const out = () => {
+      throw new CliFailure(EXIT.done, 'broken-pipe', '')
+    }
+    const args = ['replay', 'a.pcap', '--against', candidate, '--json']
+    expect(await run(place, args, { replayCaptures, out })).toEqual({ code: 0, out: '', err: '' })
   })
 
   test('ends with 0 where nobody is cut off, and is one line of JSON', async () => {

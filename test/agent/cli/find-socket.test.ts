@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { findSocket } from '../../../agent/cli/find-socket.ts'
 import { realDeps } from '../../../agent/cli/real-deps.ts'
-import { DEFAULT_CONFIG_FILE, defaultConfig } from '../../../agent/config/read-config.ts'
+import { defaultConfig } from '../../../agent/config/read-config.ts'
 import { renderConfigTemplate } from '../../../agent/config/template.ts'
 
 let folder: string
@@ -39,7 +39,7 @@ test.each([
 
 test('what the command line takes for granted is what the configuration says', () => {
   expect(realDeps().defaults).toEqual({
-    configFile: DEFAULT_CONFIG_FILE,
+    configFile: '/etc/ringfence/ringfence.yaml',
     socket: defaultConfig().control.socket,
   })
 })

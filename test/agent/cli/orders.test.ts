@@ -322,7 +322,7 @@ describe('wrong usage is 2, and the daemon is not asked', () => {
     { args: ['block', '203.0.113.7', '--for', '0'], err: /is no duration/ },
     {
       args: ['explain', '203.0.113.0/24'],
-      err: /is no address; write it like 203\.0\.113\.7 or 2001:db8::7\n$/,
+      err: /is no address; write it like 203\.0\.113\.7, 2001:db8::7 or 203\.0\.113\.7:5060\n$/,
     },
     { args: ['enforce', 'everything'], err: /Allowed choices are sip/ },
     { args: ['strict', 'perhaps'], err: /Allowed choices are on, off, auto/ },

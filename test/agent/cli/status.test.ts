@@ -93,6 +93,7 @@ const STATUS: StatusSnapshot = {
       { since: NOW - 50_000, sentence: '1,200 REGISTERs a second; usual at this hour: 40, up to 120.' },
     ],
     policy: { registerRetry: 3, registerSuspendTime: 900 },
+    outage: null,
     changes: [
       { time: NOW - 60_000, what: 'weather', state: 'attack', why: 'Far too many\u001b[31m.', figures: {} },
     ],
@@ -112,6 +113,7 @@ const STATUS: StatusSnapshot = {
   },
   host: { cpu: 12.34, memoryUsed: 1_288_490_189, memoryTotal: 4_294_967_296 },
   counts: { blocks: 1, suspensions: 0, allowed: 2 },
+  looks: { count: 0, first: [] },
   registrar: { state: 'off', accounts: 0, bindings: 0, detail: '' },
 }
 
@@ -241,6 +243,28 @@ describe('status', () => {
     for (const sentence of says) expect(out).toContain(sentence)
   })
 
+  test('says a dead softswitch, and the most that came while a state stood', async () => {
+    const why = 'Unknown sources sent over 2,000 REGISTERs a second for two seconds.'
+    const change = { time: NOW - 60_000, what: 'strict', state: 'strict', why } as const
+    const sentence =
+      'The softswitch has answered nobody for 31 s, though 160 registered phones ask: look whether it runs.'
+    await serve(200, {
+      ...STATUS,
+      weather: {
+        ...STATUS.weather,
+        outage: { since: NOW - 31_000, phones: 160, sentence },
+        changes: [
+          { ...change, figures: { peakRegisters: 6_537, peakAtLeast: true, peakArrivals: 10_012 } },
+          { ...change, figures: { peakRegisters: 4_000, peakAtLeast: false, endedAt: NOW } },
+        ],
+      },
+    } satisfies StatusSnapshot)
+    const { out } = await run(place, ['status'])
+    expect(out).toContain(`\n           ${sentence}\n`)
+    expect(out).toContain(`${why} Most: at least 6,537 REGISTER/s, 10,012 packets/s in the kernel.\n`)
+    expect(out).toContain(`${why} Most until 2026-01-02 03:04:05: 4,000 REGISTER/s.\n`)
+  })
+
   test('lists whom the SIP limit would limit, errors, and what would have been done', async () => {
     await serve(200, {
       ...STATUS,
@@ -260,7 +284,11 @@ describe('status', () => {
       },
       registrar: { state: 'running', accounts: 1, bindings: 2, detail: 'two phones' },
       strict: { state: 'peace', since: NOW, why: 'The operator ordered the limits of peace.', order: 'off' },
-      lanes: { ...STATUS.lanes, letGo: { provenOfAccount: 3, returning: 2 } },
+      lanes: {
+        ...STATUS.lanes,
+        letGo: { provenOfAccount: 3, returning: 0, answered: 1_591 },
+        letGoLast: { answered: NOW - 60_000 },
+      },
       weather: {
         ...STATUS.weather,
         state: 'peace',
@@ -288,7 +316,7 @@ describe('status', () => {
       'limits     peace since 2026-01-02 03:04:05 (ordered: strict off): The operator ordered the limits of peace.',
       '           REGISTER 5/s burst 10 a source',
       '           SIP 20/s burst 50 a source, only observed: none of it is dropped',
-      'lanes      1,500 proven, 2 answered, 1,400 returning, 0 ignoring; 5 let go for lack of room',
+      'lanes      1,500 proven, 2 answered, 1,400 returning, 0 ignoring; let go for lack of room: 3 proven of one account, 1,591 answered (last 2026-01-02 03:03:05)',
       "bindings   3 learnt from the softswitch's answers",
       'weather    peace since 2026-01-02 03:03:05: All is well.',
       '           6 failures suspend for 3m',
@@ -400,6 +428,29 @@ const STORY: SourceStory = {
   pastDecisions: [{ ...DECISION, id: 3, since: NOW - 7_200_000, until: NOW - 3_600_000, secondsLeft: null }],
 }
 
+test('status lists the latest alerts and the guessers that are only limited', async () => {
+  const look = (i: number) => ({
+    time: NOW - i * 1_000,
+    source: `203.0.113.${i}`,
+    name: i === 0 ? 'account-guessed' : 'slow-guessing',
+    action: i === 0 ? ('alert' as const) : ('limit' as const),
+    times: i + 1,
+    reason: '60 failures over 20 accounts\u001b[2J',
+  })
+  await serve(200, { ...STATUS, looks: { count: 12, first: [0, 1, 2, 3, 4, 5, 6].map(look) } })
+  const { out } = await run(place, ['status'])
+  const [, told = ''] = out.split('\nLook at these of the last hour')
+  expect(told.split('\n\n')[0]?.split('\n')).toEqual([
+    ', which nothing blocks (`ringfence explain` tells more):',
+    '  2026-01-02 03:04:05  203.0.113.0  account-guessed (alert): 60 failures over 20 accounts\\u001b[2J',
+    '  2026-01-02 03:04:04  203.0.113.1  slow-guessing (limit, 2 times): 60 failures over 20 accounts\\u001b[2J',
+    '  2026-01-02 03:04:03  203.0.113.2  slow-guessing (limit, 3 times): 60 failures over 20 accounts\\u001b[2J',
+    '  2026-01-02 03:04:02  203.0.113.3  slow-guessing (limit, 4 times): 60 failures over 20 accounts\\u001b[2J',
+    '  2026-01-02 03:04:01  203.0.113.4  slow-guessing (limit, 5 times): 60 failures over 20 accounts\\u001b[2J',
+    '  and 7 more',
+  ])
+})
+
 describe('explain', () => {
   test('tells the lane, the counts, and each verdict with its evidence', async () => {
     const heard = await serve(200, STORY)
@@ -463,6 +514,62 @@ Past decisions:
     const { out } = await run(place, ['explain', '2001:DB8::0007'])
     expect(out.split('\n')[0]).toBe('address    2001:db8::7, judged as 2001:db8::/64')
     expect(heard.map(({ url }) => url)).toEqual(['/api/v1/sources/2001%3Adb8%3A%3A7'])
+  })
+
+  test('says when a block was taken back, and by whom', async () => {
+    const ended = { ...DECISION, by: 'operator', since: NOW - 60_000, until: NOW + 600_000, secondsLeft: 600 }
+    const pastDecisions = [{ ...ended, endedAt: NOW - 30_000, endedBy: 'alice\u0007@cli' }]
+    await serve(200, { ...STORY, pastDecisions })
+    const { out } = await run(place, ['explain', '203.0.113.7'])
+    expect(out).toContain(
+      '  2026-01-02 03:03:05 until 2026-01-02 03:03:35 (ended by alice\\u0007@cli)  block of 203.0.113.7, scope register, by operator',
+    )
+  })
+
+  test.each([
+    { asked: '203.0.113.7:5062', shown: '203.0.113.7:5062', url: '203.0.113.7%3A5062' },
+    { asked: '[2001:DB8::7]:5062', shown: '[2001:db8::7]:5062', url: '%5B2001%3Adb8%3A%3A7%5D%3A5062' },
+  ])('tells the story of $asked first, then that of its address', async ({ asked, shown, url }) => {
+    const suspension = { ...DECISION, kind: 'suspend', target: shown, by: 'retry-limit', reason: 'R' }
+    const exchange = {
+      time: NOW,
+      source: shown,
+      transport: 'udp',
+      account: '1001',
+      outcome: 'failure',
+      status: 403,
+      grade: 'path',
+    }
+    const port = {
+      source: shown,
+      lane: 'suspended',
+      laneReason: `${shown} is suspended: R`,
+      registered: { source: shown, accounts: ['1001', '1002'], secondsLeft: 90 },
+      decisions: [suspension],
+      verdicts: [],
+      pastDecisions: [{ ...suspension, endedAt: NOW - 60_000, endedBy: 'root@cli' }],
+      exchanges: [exchange, exchange],
+    }
+    const heard = await serve(200, { ...STORY, port })
+    const { code, out } = await run(place, ['explain', asked])
+    expect(code).toBe(0)
+    expect(heard.map(({ url: asked }) => asked)).toEqual([`/api/v1/sources/${url}`])
+    const [ofPort = '', ofAddress = ''] = out.split('\nAll of its address:\n\n')
+    expect(ofPort).toBe(`port        ${shown}
+lane        suspended: ${shown} is suspended: R
+registered  1001, 1002, 1m 30s left
+
+Of its last 2 exchanges the newest of each kind:
+  2026-01-02 03:04:05  ${shown} udp 1001: failure (403, grade path), 2 times
+
+Standing decisions:
+  2026-01-02 03:04:04  suspend of ${shown}, scope register, by retry-limit, 9m 59s left: R
+      registers=100 userAgent=friendly-scanner\\u0007
+
+Past decisions:
+  2026-01-02 03:04:04 until 2026-01-02 03:03:05 (ended by root@cli)  suspend of ${shown}, scope register, by retry-limit: R
+`)
+    expect(ofAddress).toMatch(/^address +203\.0\.113\.7\n/)
   })
 
   test('an address that nobody has heard of is 4', async () => {

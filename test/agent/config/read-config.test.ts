@@ -270,6 +270,11 @@ describe('what is refused, with the whole message', () => {
       says: ['F:3:1: the indentation does not fit the lines above, or a bracket is not closed'],
     },
     {
+      // One bracket that is not closed is told once, however many lines it spoils.
+      text: 'protect:\n  interfaces: [eth0\nmode: observe\npolicy: { registerRetry: 3\ndata: /x\n',
+      says: ['F:3:1: the indentation does not fit the lines above, or a bracket is not closed'],
+    },
+    {
       text: `${ETH0}mode: 'enforce\n`,
       says: [
         "F:3:1: a closing quote, a bracket, a comma, or the space after a ':' or '#' is missing at or before this place",

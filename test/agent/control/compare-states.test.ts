@@ -4,7 +4,6 @@ import { diffLines } from '../../../agent/control/diff-lines.ts'
 import type { DesiredState } from '../../../rules/desired-state.ts'
 import { ImaginedKernel } from '../../../rules/imagined-kernel.ts'
 import { WRITTEN_SETS } from '../../../rules/names.ts'
-import { isEmptyPlan, planChanges } from '../../../rules/plan.ts'
 import { renderChains } from '../../../rules/render-chains.ts'
 import { applyPlan } from '../../rules/apply-plan.ts'
 import {
@@ -18,6 +17,7 @@ import {
   proven,
   traffic,
 } from '../../rules/desired.ts'
+import { isEmptyPlan, planChanges } from '../../rules/whole-plan.ts'
 
 const NOW = 1_800_000_000_000
 const NOTHING = {

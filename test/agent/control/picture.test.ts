@@ -125,3 +125,26 @@ it('does not take REGISTERs for unsuccessful whose answers are not seen', () => 
   const picture = pictureOf({ registers: 5_000, unseen: 4_900, attack: false })
   expect(picture.state(NOW, WELL).state).toBe('peace')
 })
+
+it('says what the kernel counted where the sensor sees a sample, and keeps it with the rates', () => {
+  const picture = new Picture()
+  const loud = {
+    seconds: 1,
+    sipMessages: 0,
+    successes: 0,
+    failures: 0,
+    unseenRegisters: 0,
+    lowerBounds: true,
+  }
+  picture.arrived(10_011.6, NOW)
+  picture.summarised({ ...loud, time: NOW + 1_000, registers: 973 } as SensorSummary, 5)
+  const said = 'at least 973 REGISTERs of 10,012 packets a second'
+  expect(picture.state(NOW, WELL).sentence).toContain(said)
+  expect(picture.latest).toMatchObject({ registers: 973, atLeast: true, arrivals: 10_012 })
+  // Counters that were not read for some seconds say nothing of now.
+  picture.summarised({ ...loud, time: NOW + 9_000, registers: 973 } as SensorSummary, 5)
+  expect(picture.latest).not.toHaveProperty('arrivals')
+  picture.arrived(40, NOW + 10_000)
+  picture.summarised({ ...loud, lowerBounds: false, time: NOW + 10_000, registers: 7 } as SensorSummary, 5)
+  expect(picture.latest).not.toHaveProperty('arrivals')
+})

@@ -12,7 +12,9 @@ function stage() {
   const said: string[] = []
   const say = (level: string) => (sentence: string) => said.push(`${level}: ${sentence}`)
   const log = { info: say('info'), warn: say('warn'), error: say('error') }
+  const deaf: string[] = []
   const watch = new SensorWatch({
+    onDeaf: () => deaf.push('deaf'),
     log: log as unknown as ConstructorParameters<typeof SensorWatch>[0]['log'],
   })
   const summarise = (parts: Partial<Summary> = {}) =>
@@ -29,7 +31,7 @@ function stage() {
       lowerBounds: false,
       ...parts,
     })
-  return { watch, said, summarise }
+  return { watch, said, summarise, deaf }
 }
 
 it('adds up what was seen, and takes the rest as it is told last', () => {
@@ -136,4 +138,34 @@ it('an interface that went down and came back is said, once each, however short 
   // A sensor that was started again counts anew.
   summarise(after(0))
   expect(said).toHaveLength(4)
+})
+
+it('captures that show nothing while the rules count packets are a fault, and begin anew once', () => {
+  const { watch, said, summarise, deaf } = stage()
+  const second = (frames: number, packets: number) => {
+    watch.arrived(packets)
+    summarise({ frames })
+  }
+  // Nobody sends anything, and what is counted late was seen before.
+  second(10, 10)
+  watch.arrived(500)
+  for (let i = 0; i < 100; i++) second(0, 0)
+  expect(watch.view.state).toBe('running')
+  second(10, 10)
+  for (let i = 0; i < 20; i++) second(0, 3)
+  expect(watch.view).toMatchObject({
+    state: 'failed',
+    detail: 'the rules count packets to SIP ports, and the captures have shown none of them for 20 s',
+  })
+  expect(deaf).toEqual(['deaf'])
+  watch.changed('starting', 'the sensor is starting')
+  second(0, 3)
+  expect(watch.view.state).toBe('running')
+  // One that never showed anything is no better after another start.
+  for (let i = 0; i < 20; i++) second(0, 3)
+  expect(watch.view.state).toBe('failed')
+  expect(deaf).toEqual(['deaf'])
+  second(1, 3)
+  expect(watch.view.state).toBe('running')
+  expect(said.filter((line) => line.startsWith('error'))).toHaveLength(2)
 })

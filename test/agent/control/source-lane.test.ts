@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { laneOf } from '../../../agent/control/source-lane.ts'
+import { laneOf, laneOfPort } from '../../../agent/control/source-lane.ts'
 import type { Decision } from '../../../agent/journal/entries.ts'
 import type { SourceKnowledge } from '../../../agent/sensor/messages.ts'
 import { parsePrefix } from '../../../registrar/net/address.ts'
@@ -101,8 +101,8 @@ it.each<{
   expect(laneOf(facts)).toEqual({ lane, laneReason: reason })
 })
 
-it('one suspended port does not hide the registered ones beside it', () => {
-  const suspended = (of: string): Decision => ({
+function suspended(of: string, who: Partial<Decision> = {}): Decision {
+  return {
     id: 1,
     kind: 'suspend',
     target:
@@ -119,7 +119,11 @@ it('one suspended port does not hide the registered ones beside it', () => {
     evidence: {},
     endedAt: null,
     endedBy: null,
-  })
+    ...who,
+  }
+}
+
+it('one suspended port does not hide the registered ones beside it', () => {
   const lane = (standing: Decision[], state: Partial<DesiredState>) =>
     laneOf({
       address: address(PHONE),
@@ -135,10 +139,61 @@ it('one suspended port does not hide the registered ones beside it', () => {
     laneReason:
       'It is registered from port 5060, which the kernel serves apart. But 198.51.100.7:5090 is suspended: six failures',
   })
-  expect(lane(['5090', '5091', '5092', '5093'].map(suspended), registered).laneReason).toBe(
+  expect(
+    lane(
+      ['5090', '5091', '5092', '5093'].map((port) => suspended(port)),
+      registered,
+    ).laneReason,
+  ).toBe(
     'It is registered from port 5060, which the kernel serves apart. But 198.51.100.7:5090 is suspended: six failures; ' +
       '198.51.100.7:5091 is suspended: six failures; 198.51.100.7:5092 is suspended: six failures (and 1 more)',
   )
   expect(lane([suspended('5090')], {}).lane).toBe('suspended')
   expect(lane([suspended('5090'), suspended('all')], registered).lane).toBe('suspended')
+})
+
+it.each<{ says: string; standing?: Decision[]; allowed?: true; state?: Partial<DesiredState>; lane: string }>(
+  [
+    { says: 'nothing of it', lane: 'unknown' },
+    { says: 'another port', state: { members: [[proven(PHONE, 5060, LATER)]] }, lane: 'unknown' },
+    { says: 'registered', state: { members: [[proven(PHONE, 5062, LATER)]] }, lane: 'proven' },
+    { says: 'answered', state: { members: [[answered(PHONE, 5062, LATER)]] }, lane: 'answered' },
+    {
+      says: 'its address returns',
+      state: { members: [[returning('198.51.100.7/32', 1, LATER)]] },
+      lane: 'returning',
+    },
+    { says: 'suspended', standing: [suspended('5062')], lane: 'suspended' },
+    { says: 'another one suspended', standing: [suspended('5060')], lane: 'unknown' },
+    {
+      says: 'registered, and suspended since',
+      standing: [suspended('5062')],
+      state: { members: [[proven(PHONE, 5062, LATER)]] },
+      lane: 'suspended',
+    },
+    {
+      says: 'registered behind a blocked address',
+      standing: [suspended('all', { kind: 'block' })],
+      state: { members: [[proven(PHONE, 5062, LATER)]] },
+      lane: 'proven',
+    },
+    {
+      says: 'registered, and the operator blocks the address',
+      standing: [suspended('all', { kind: 'block', by: 'operator' })],
+      state: { members: [[proven(PHONE, 5062, LATER)]] },
+      lane: 'blocked',
+    },
+    { says: 'a blocked address', standing: [suspended('all', { kind: 'block' })], lane: 'blocked' },
+    { says: 'allowed', allowed: true, standing: [suspended('5062')], lane: 'allowed' },
+  ],
+)('the lane of one port, $says: $lane', ({ standing = [], allowed = false, state = {}, lane }) => {
+  const facts = {
+    address: address(PHONE),
+    allowed,
+    standing,
+    desired: desired(state),
+    knowledge: null,
+    now: NOW,
+  }
+  expect(laneOfPort(5062, facts).lane).toBe(lane)
 })

@@ -13,7 +13,12 @@ const KNOWN = {
   lastSuccess: NOW - 60_000,
   lastOwnNonce: NOW - 60_000,
   provenUntil: NOW + 3_540_000,
-} as SourceKnowledge
+  bound: [{ address: address('198.51.100.7'), port: 5060, transport: 'udp', until: NOW + 3_480_000 }],
+} as unknown as SourceKnowledge
+
+function exchange(rest: object) {
+  return { time: NOW - 5_000, ...rest } as unknown as NonNullable<SourceKnowledge['exchanges']>[number]
+}
 
 describe('evidence, grade by grade', () => {
   it('of a phone that registered', () => {
@@ -24,8 +29,51 @@ describe('evidence, grade by grade', () => {
         holds: true,
         says: 'it used a nonce that was sent to it alone, 1m ago: it receives what is sent there',
       },
-      { grade: 'account', holds: true, says: 'it registered 1m ago, and that lasts another 59m' },
+      {
+        grade: 'account',
+        holds: true,
+        says: 'a REGISTER of it succeeded 1m ago, and a registration of it lasts another 58m',
+      },
     ])
+  })
+
+  it('of one that took its registration back, while what the address had of others is not over', () => {
+    expect(evidenceOf({ ...KNOWN, bound: [] }, NOW)[2]?.says).toBe(
+      'a REGISTER of it succeeded 1m ago, and no registration of it is known to last',
+    )
+  })
+
+  it.each<{ of: string; knowledge: Partial<SourceKnowledge>; holds: boolean; says: string }>([
+    {
+      of: 'a guesser whom the log told of',
+      knowledge: {
+        lastSuccess: 0,
+        exchanges: [exchange({ transport: 'tcp', grade: 'path', fromLog: true })],
+      },
+      holds: true,
+      says: "the softswitch's log tells of its connection (TCP, TLS or WebSocket), 5s ago: it receives what is sent there",
+    },
+    {
+      of: 'a phone that speaks TCP',
+      knowledge: { exchanges: [exchange({ transport: 'tcp', grade: 'account' })] },
+      holds: true,
+      says: 'it finished a TCP handshake, 5s ago: it receives what is sent there',
+    },
+    {
+      of: 'a TCP segment that may be forged',
+      knowledge: { lastSuccess: 0, exchanges: [exchange({ transport: 'tcp', grade: 'packet' })] },
+      holds: false,
+      says: 'it never used a nonce that was sent to it and to no other',
+    },
+    {
+      of: 'a phone of a softswitch that gives one nonce to several',
+      knowledge: { exchanges: [exchange({ transport: 'udp', grade: 'packet' })] },
+      holds: false,
+      says: 'since the sensor started it used no nonce that was sent to it and to no other: the softswitch may give one to several, or ask it for none again',
+    },
+  ])('of the path: $of', ({ knowledge, holds, says }) => {
+    const told = evidenceOf({ ...KNOWN, lastOwnNonce: 0, ...knowledge }, NOW)[1]
+    expect(told).toEqual({ grade: 'path', holds, says })
   })
 
   it('of one that nothing is known of but its packets, as it comes from another process', () => {
@@ -74,10 +122,25 @@ describe('who is registered from there', () => {
     expect(of('198.51.100.7', [[member('198.51.100.7', 5062, 300), member('198.51.100.7', 5060)]])).toEqual({
       count: 2,
       first: [
-        { source: '198.51.100.7:5060', accounts: ['1001@example.com'], secondsLeft: 600 },
-        { source: '198.51.100.7:5062', accounts: ['1002@example.com'], secondsLeft: 300 },
+        { source: '198.51.100.7:5060', accounts: ['1001@example.com'], secondsLeft: 540 },
+        { source: '198.51.100.7:5062', accounts: ['1002@example.com'], secondsLeft: 240 },
       ],
     })
+  })
+
+  it('ends when the registration does, not when the kernel lets the port go', () => {
+    const left = (until: number) =>
+      registeredPorts(address('198.51.100.7'), {
+        desired: desired({ members: [[member('198.51.100.7', 5060, 600)]] }),
+        journal,
+        now: NOW,
+        bound: [
+          { address: address('198.51.100.7'), port: 5060, transport: 'udp', until: NOW + until * 1_000 },
+        ],
+      }).first[0]?.secondsLeft
+    expect(left(517)).toBe(517)
+    // Another account at that port lasts longer than the one that registered last.
+    expect(left(120)).toBe(540)
   })
 
   it('of IPv6 is the /64, those of the address first, and a bounded number', () => {

@@ -171,6 +171,13 @@ describe('a trace', () => {
     expect(await ask(order)).toMatchObject({ verdict, lane })
   })
 
+  it.each(['203.0.113.8', '2001:db8::7'])('takes 5060 for the port of %s, and says so', async (source) => {
+    const { packet, assumptions } = await ask({ source })
+    expect(packet).toContain(source.includes(':') ? 'from [2001:db8::7]:5060 to' : 'from 203.0.113.8:5060 to')
+    expect(assumptions).toContain('it comes from port 5060, since no port is said')
+    expect((await ask({ source: '203.0.113.8:5062' })).assumptions.join()).not.toContain('no port is said')
+  })
+
   it('asks the kernel for what it fills by itself, and never shows a payload', async () => {
     const payload = Buffer.from('SIP/2.0 200 OK\u001b[2J and more than a keepalive').toString('base64')
     const order = { source: '203.0.113.8:5060', payload }
@@ -182,7 +189,7 @@ describe('a trace', () => {
   })
 
   it.each([
-    { order: { source: '203.0.113.7' }, says: /^"203\.0\.113\.7" is no address and port/ },
+    { order: { source: '203.0.113.x' }, says: /^"203\.0\.113\.x" is no address; write it like 203/ },
     {
       order: { source: '203.0.113.7:5060', destination: 'switch\u001b[2J' },
       says: /^"switch\\u001b\[2J" is no address/,

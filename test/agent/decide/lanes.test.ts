@@ -74,8 +74,8 @@ describe('the proven lane', () => {
     const fed = new Fed()
     fed.registered(PHONE)
     expect(fed.of('proven')).toEqual([
-      // A registration's end is put off to a multiple of at most ten minutes.
-      { lane: 'proven', ...PHONE, until: START + 70 * MINUTE },
+      // A registration's end is put off to a multiple of at most five minutes.
+      { lane: 'proven', ...PHONE, until: START + 65 * MINUTE },
     ])
     expect(fed.of('returning')).toEqual([
       { lane: 'returning', source: '203.0.113.7/32', accounts: 1, until: START + 7 * DAY },
@@ -93,8 +93,11 @@ describe('the proven lane', () => {
   it.each([
     { granted: 60, until: 2 * MINUTE },
     { granted: 180, until: 4 * MINUTE },
-    { granted: 600, until: 15 * MINUTE },
-    { granted: 3_600, until: 70 * MINUTE },
+    { granted: 100, until: 3 * MINUTE },
+    { granted: 130, until: 3.5 * MINUTE },
+    { granted: 600, until: 11 * MINUTE },
+    { granted: 900, until: 16 * MINUTE },
+    { granted: 3_600, until: 65 * MINUTE },
     { granted: 1e9, until: 7 * DAY },
   ])('of $granted seconds granted lasts at least that and a minute', ({ granted, until }) => {
     const fed = new Fed()
@@ -120,7 +123,7 @@ describe('the proven lane', () => {
     const fed = new Fed()
     fed.registered(PHONE, { account: 'a', for: 10 * MINUTE })
     fed.registered(PHONE, { account: 'b', for: 61 * MINUTE })
-    expect(fed.of('proven')[0]!.until).toBe(START + 70 * MINUTE)
+    expect(fed.of('proven')[0]!.until).toBe(START + 65 * MINUTE)
     fed.unregistered(PHONE, 'b')
     expect(fed.of('proven')[0]!.until).toBe(START + 10 * MINUTE)
     fed.unregistered(PHONE, 'a')

@@ -4,6 +4,7 @@ import { viewWeather } from '../../../agent/control/weather-view.ts'
 import { type WatchedSecond, WeatherWatch } from '../../../agent/decide/weather-watch.ts'
 import type { Journal } from '../../../agent/journal/journal.ts'
 import { openJournal } from '../../../agent/journal/open-journal.ts'
+import type { Address } from '../../../registrar/net/address.ts'
 
 const SECOND = 1_000
 const HOUR = 3_600_000
@@ -151,14 +152,14 @@ describe('the weather', () => {
     const { watch, journal, pass } = stage()
     pass(60, {}, 1)
     const since = Date.now()
-    pass(1, { ...BOTNET, registers: 4_700, unknownRegisters: 4_700 }, 1)
+    pass(2, { ...BOTNET, registers: 4_700, unknownRegisters: 4_700 }, 1)
     const strict = { state: 'strict', why: 'W', strictUntil: null, lastBusy: since } as const
-    watch.recordStrict({ ...strict, since: Date.now(), overSince: since, perSecond: 4_859 })
+    watch.recordStrict({ ...strict, since: Date.now(), overSince: since })
     const [entry] = journal.listWeather({ limit: 1 })
     expect(entry!.figures).toMatchObject({
-      registers: 4_859,
-      unknownRegisters: 4_859,
-      seconds: 1,
+      registers: 4_700,
+      unknownRegisters: 4_700,
+      seconds: 2,
       atLeast: false,
     })
     watch.close()
@@ -170,7 +171,12 @@ describe('the weather', () => {
     const since = Date.now()
     const asking = (address: string, seconds: number) => {
       for (let i = 0; i < seconds; i++) {
-        const asked = { since, lastAt: Date.now(), phones: 40, addresses: [address, BLOCKED] }
+        const asked = {
+          since,
+          lastAt: Date.now(),
+          phones: 40,
+          addresses: [address as Address, BLOCKED as Address],
+        }
         pass(1, { registers: 9, answered: 0, successes: 0, silence: { answeredAt: since - 5, asked } }, 1)
       }
     }
@@ -312,7 +318,6 @@ describe('the weather', () => {
       why: 'W',
       strictUntil: 2,
       overSince: 1,
-      perSecond: 9,
       lastBusy: 1,
     })
     expect(kept).toHaveLength(1)

@@ -20,6 +20,11 @@ function shown(decoded: Decoded) {
   if (!('payload' in decoded)) return decoded
   // Whether a packet was plain has a table of its own.
   const { plain: _, ...rest } = decoded
+  // Checksums have tests of their own.
+  if (rest.kind === 'udp') {
+    const { checksum: __, addressSum: ___, ...datagram } = rest
+    return { ...datagram, payload: decoded.payload.toString('latin1') }
+  }
   return { ...rest, payload: decoded.payload.toString('latin1') }
 }
 
@@ -38,7 +43,15 @@ const UDP4 = {
   truncated: false,
 }
 const UDP6 = { ...UDP4, source: '2001:db8::1', destination: '2001:db8::2' }
-const TCP4 = { ...UDP4, kind: 'tcp', sequence: 4_294_967_290, syn: false, fin: false, rst: false }
+const TCP4 = {
+  ...UDP4,
+  kind: 'tcp',
+  sequence: 4_294_967_290,
+  acknowledgement: 0,
+  syn: false,
+  fin: false,
+  rst: false,
+}
 
 describe('a datagram is found in every kind of frame', () => {
   const table: [name: string, linkType: number, bytes: Buffer, expected: unknown][] = [

@@ -45,6 +45,7 @@ function segment(piece: Piece, base: number): TcpSegment {
     plain: true,
     truncated: cut ?? false,
     sequence: (base + at - (syn ? 1 : 0)) >>> 0,
+    acknowledgement: undefined,
     syn,
     fin,
     rst,
@@ -58,6 +59,8 @@ function shown(event: StreamEvent): string {
       return side + event.bytes.toString()
     case 'gap':
       return `${side}(gap)`
+    case 'lost':
+      return `${side}(lost: ${event.why})`
     case 'closed':
       return `${side}(closed)`
   }

@@ -141,7 +141,7 @@ describe('an office of 200 phones behind one address after a power cut', () => {
 
 describe('failed registrations', () => {
   const guesser = source('203.0.113.66', 5061)
-  const failure = { outcome: 'failure', status: 401, grade: 'path' } as const
+  const failure = { outcome: 'failure', status: 401, grade: 'path', nonceOfPort: true } as const
 
   it('six in a row suspend the address and port, not the address', () => {
     const { exchange, verdicts, actions } = stage()

@@ -97,6 +97,16 @@ describe('evidence for the lanes', () => {
     ])
   })
 
+  it('is no success that only asked: it lengthens no registration and ends none', () => {
+    const { exchange, evidence, detector } = stage()
+    exchange(START, SUCCESS)
+    exchange(START + 1, { ...SUCCESS, grantedExpires: 86_400, isQuery: true })
+    exchange(START + 2, { ...SUCCESS, grantedExpires: 0, isQuery: true })
+    expect(evidence.map(({ at }) => at)).toEqual([START])
+    expect(detector.bindings.isBoundAt(PHONE, START + 659 * SECOND)).toBe(true)
+    expect(detector.bindings.isBoundAt(PHONE, START + 661 * SECOND)).toBe(false)
+  })
+
   it('is no success without credentials, which anybody could have forged, and no failure', () => {
     const { exchange, evidence } = stage()
     exchange(START, { ...SUCCESS, withCredentials: false })

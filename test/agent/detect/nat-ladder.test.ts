@@ -27,7 +27,7 @@ describe('200 phones and a guesser behind one address', () => {
     expect(many.verdicts[0]?.reason).toBe('20 failed registrations over 20 accounts from port 40000')
   })
 
-  it('hopping from port to port, his ports are suspended one by one and never the address', () => {
+  it('hopping from port to port, his ports are suspended one by one until they are more than phones can have', () => {
     const { exchange, verdicts, measures } = office('192.0.2.50', 200)
     for (let port = 40_000; port < 40_200; port++) {
       for (let i = 0; i < 6; i++)
@@ -36,9 +36,14 @@ describe('200 phones and a guesser behind one address', () => {
           account: 'x',
         })
     }
-    expect(measures()).toHaveLength(200)
-    const measured = verdicts.filter(({ action }) => action !== 'limit')
-    expect(measured.every(({ port }) => port !== null && port >= 40_000)).toBe(true)
+    const ofAll = verdicts.filter(({ action, port }) => action === 'suspend' && port === null)
+    expect(ofAll[0]).toMatchObject({ scope: 'register', grade: 'path', duration: 180 })
+    expect(ofAll[0]!.reason).toContain(
+      'ports that are not registered are suspended, registered ones stay served',
+    )
+    expect(Math.abs(measures().indexOf('suspend 192.0.2.50') - 64)).toBeLessThan(4)
+    const ofPorts = verdicts.filter(({ action, port }) => action === 'suspend' && port !== null)
+    expect(ofPorts.every(({ port }) => port! >= 40_000)).toBe(true)
   })
 
   it('the admin is told of one who spreads his guesses over ports, accounts and hours', () => {

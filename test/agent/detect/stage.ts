@@ -10,13 +10,15 @@ export function source(address: string, port = 5060): Source {
   return { address: address as Address, port }
 }
 
-/** Credentials over a nonce that only the source was given, refused. */
+/** Credentials over a nonce that only this very port was given, refused. */
 export const WRONG = {
   outcome: 'failure',
   status: 401,
   grade: 'path',
   withCredentials: true,
   answersItsChallenge: true,
+  nonceOfPort: true,
+  nonceIssued: true,
 } as const
 
 /** A registration with a nonce of its own. */

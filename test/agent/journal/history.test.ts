@@ -83,6 +83,28 @@ const open = (bounds: Partial<HistoryBounds> = {}) =>
   openHistory({ file, now: () => NOW, bounds: { ...DEFAULT_HISTORY_BOUNDS, ...bounds } })
 
 describe('the record of exchanges', () => {
+  it('tells the registrations that last, in the order in which they were made, and those taken back since', () => {
+    const history = openHistory({ file, now: () => NOW })
+    const at = (seconds: number, rest: Partial<RecordedExchange>) =>
+      exchange({ slot: NOW - HOUR, first: NOW - 1, last: NOW + seconds * 1_000, ...rest })
+    history.write({
+      exchanges: [
+        at(-100, { account: 'lasts' }),
+        at(-300, { account: 'over' }),
+        at(-200, { account: 'longer', grantedExpires: 3_600 }),
+        at(-50, { account: 'back', grantedExpires: 0 }),
+        at(-10, { account: 'wrong', outcome: 'failure' }),
+        at(-10, { account: 'old', slot: NOW - 25 * HOUR, grantedExpires: 0 }),
+      ],
+      registers: [],
+      totals: [],
+    })
+    const told = (limit: number) => history.registrationsAt(NOW, { limit }).map(({ account }) => account)
+    expect(told(10)).toEqual(['longer', 'lasts', 'back'])
+    expect(told(2)).toEqual(['lasts', 'back'])
+    history.close()
+  })
+
   it('gives back what it was given, and puts what repeats together', () => {
     const history = open()
     history.write(batch({ exchanges: [exchange()], registers: [minute()], totals: [totals()] }))

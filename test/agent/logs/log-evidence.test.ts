@@ -85,6 +85,7 @@ describe("evidence from the softswitch's own log", () => {
         withCredentials: true,
         answersItsChallenge: true,
         grantedExpires: 0,
+        fromLog: true,
       },
     ])
   })

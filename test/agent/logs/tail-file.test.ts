@@ -170,6 +170,28 @@ describe('a log that is followed', () => {
     await heard('one')
   })
 
+  it('is said to be gone where it stays away, and is read on for whoever writes to it still', async () => {
+    writeFileSync(path, '')
+    const writer = openSync(path, 'a')
+    const followed = await follow()
+    unlinkSync(path)
+    await followed.look()
+    expect(followed.state.state).toBe('following')
+    now += 30_000
+    await followed.look()
+    expect(followed.state).toEqual({
+      state: 'waiting',
+      reason: 'the file is gone; one of that name is waited for',
+    })
+    writeSync(writer, 'one\n')
+    await followed.look()
+    await heard('one')
+    writeFileSync(path, 'two\n')
+    await heard('one', 'two')
+    await followed.look()
+    expect(followed.state.state).toBe('following')
+  })
+
   it('is followed through a link', async () => {
     mkdirSync(join(folder, 'elsewhere'))
     const target = join(folder, 'elsewhere', 'log')

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { LineBudget, LineCutter } from '../../../agent/logs/line-cutter.ts'
 import { readVos3000Line } from '../../../agent/logs/vos3000.ts'
 
 describe("VOS3000's mbx.log", () => {
@@ -44,5 +45,25 @@ describe("VOS3000's mbx.log", () => {
         expect(['failure', 'doubtful', 'other']).toContain(event.kind)
       }),
     )
+  })
+
+  it('is read in GBK, as in UTF-8', () => {
+    // "注册失败", "密码错误" and "成功" in GBK.
+    const [failed, password, good] = ['d7a2b2e1caa7b0dc', 'c3dcc2ebb4edcef3', 'd7a2b2e1b3c9b9a6'].map((hex) =>
+      Buffer.from(hex, 'hex'),
+    )
+    const says = (...parts: (string | Buffer | undefined)[]) =>
+      Buffer.concat([...parts.map((part) => Buffer.from(part ?? '')), Buffer.from('\n')])
+    const events: string[] = []
+    const cutter = new LineCutter({
+      counts: { read: 0, letGo: 0 },
+      budget: new LineBudget({ clock: () => 0 }),
+      encoding: 'chinese',
+      onLine: (line) => events.push(readVos3000Line(line).kind),
+    })
+    cutter.push(says('10:23:45 ', failed, ' 1001 198.51.100.7:5060 ', password))
+    cutter.push(says('10:23:45 ', good, ' 1001 198.51.100.7:5060'))
+    cutter.push(says('10:23:45 注册失败 1001 198.51.100.7:5060'))
+    expect(events).toEqual(['failure', 'other', 'failure'])
   })
 })

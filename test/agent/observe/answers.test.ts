@@ -5,7 +5,8 @@ import type { ExchangeEnded } from '../../../agent/observe/observation.ts'
 import type { Address, Source } from '../../../registrar/net/address.ts'
 import type { SipMessage } from '../../../registrar/sip/message.ts'
 import { readSipMessage } from '../../../registrar/sip/read-message.ts'
-import { type HeaderPair, writeRequest, writeResponse } from '../../../registrar/sip/write-message.ts'
+import type { HeaderPair } from '../../../registrar/sip/write-message.ts'
+import { writeRequest, writeResponse } from '../../written-messages.ts'
 
 const START = 1_700_000_000_000
 const SECOND = 1_000

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { LearntBindings } from '../../../agent/observe/bindings.ts'
 import type { ExchangeEnded, LearntBinding } from '../../../agent/observe/observation.ts'
-import type { Address, Source } from '../../../registrar/net/address.ts'
+import { ExchangeTally } from '../../../agent/sensor/exchange-tally.ts'
+import type { Address, Prefix, Source } from '../../../registrar/net/address.ts'
 
 const START = 1_700_000_000_000
 const HOME: Source = { address: '203.0.113.7' as Address, port: 5071 }
@@ -137,5 +138,65 @@ describe('learnt bindings', () => {
       bindings.learn(success([desk], { source: { ...HOME, port }, account: `${port}` }))
     expect(bindings.isBoundAt({ ...HOME, port: 1 }, START)).toBe(false)
     expect(bindings.isBoundAt({ ...HOME, port: 5_000 }, START)).toBe(true)
+  })
+
+  it('say nothing of a REGISTER that only asked, but for what its answer lists no more', () => {
+    const bindings = new LearntBindings()
+    bindings.learn(success([desk]))
+    bindings.learn(success([listed(desk), mobile], { source: AWAY }))
+    const asked = bindings.learn(success([listed(desk)], { source: AWAY, time: START + 1, isQuery: true }))
+    expect(asked).toMatchObject({ own: undefined, replaced: [], removed: false })
+    expect(bindings.of('1001@example.com', START + 2)).toMatchObject([
+      { contact: desk.contact, source: HOME },
+    ])
+  })
+
+  it('tell who is registered from a prefix, over what and until when', () => {
+    const bindings = new LearntBindings()
+    bindings.learn(success([desk]))
+    bindings.learn(success([mobile], { account: 'other', source: AWAY, transport: 'tcp' }))
+    bindings.restorePort({ ...HOME, port: 5072 }, START + 900_000)
+    const home = '203.0.113.7/32' as Prefix
+    expect(bindings.boundIn(home, { now: START, limit: 9 })).toEqual([
+      { ...HOME, port: 5072, transport: 'udp', until: START + 900_000 },
+      { ...HOME, transport: 'udp', until: START + 600_000 },
+    ])
+    expect(bindings.boundIn(home, { now: START + 600_000, limit: 9 })).toHaveLength(1)
+    expect(bindings.boundIn('192.0.2.0/24' as Prefix, { now: START, limit: 9 })).toMatchObject([
+      { transport: 'tcp' },
+    ])
+  })
+
+  it('are put back from the record after a restart, as they were', () => {
+    const before = new LearntBindings()
+    const tally = new ExchangeTally()
+    const seen = [
+      success([desk], { time: START }),
+      success([listed(desk), mobile], { time: START + 1_000, source: AWAY, userAgent: 'mobile' }),
+      success([desk], { time: START + 2_000, account: 'gone' }),
+      success([], { time: START + 3_000, account: 'gone', grantedExpires: 0 }),
+      success([desk, listed(mobile)], { time: START + 60_000 }),
+    ]
+    for (const ended of seen) {
+      before.learn(ended)
+      tally.add(ended)
+    }
+    const rows = [...tally.take().exchanges].sort((a, b) => a.last - b.last)
+    const after = new LearntBindings()
+    after.restore(rows)
+    const now = START + 61_000
+    expect(new Set(after.list(now, { limit: 9 }))).toEqual(new Set(before.list(now, { limit: 9 })))
+    expect(after.isBoundAt(HOME, now)).toBe(true)
+    expect(after.of('gone', now)).toEqual([])
+  })
+
+  it('take nothing for gone that the record had no room for', () => {
+    const bindings = new LearntBindings()
+    const row = { slot: START, first: START, last: START, count: 1 }
+    const { time, answeredIn, kind, ...ended } = success([desk])
+    bindings.restore([{ ...ended, ...row }])
+    const others = ['a', 'b'].map((name) => ({ contact: `sip:1001@${name}.example.com`, expires: 600 }))
+    bindings.restore([{ ...ended, ...row, source: AWAY, bindings: others, last: START + 1 }])
+    expect(bindings.of('1001@example.com', START + 2)).toHaveLength(3)
   })
 })

@@ -9,7 +9,8 @@ import type {
 import type { Address, Source } from '../../../registrar/net/address.ts'
 import type { SipMessage } from '../../../registrar/sip/message.ts'
 import { readSipMessage } from '../../../registrar/sip/read-message.ts'
-import { type HeaderPair, writeRequest, writeResponse } from '../../../registrar/sip/write-message.ts'
+import type { HeaderPair } from '../../../registrar/sip/write-message.ts'
+import { writeRequest, writeResponse } from '../../written-messages.ts'
 
 const START = 1_700_000_000_000
 const SERVER = at('198.51.100.1', 5060)
@@ -353,7 +354,13 @@ describe('for the lanes', () => {
   }
 
   it.each<[string, HeaderPair[], number]>([
-    ['a registration', [['Contact', '<sip:1001@10.0.0.5>']], 900],
+    ['a registration', [['Contact', '<sip:1001@10.0.0.5>']], 600],
+    ['a registration of the other', [['Contact', '<sip:1001@10.0.0.6>']], 900],
+    [
+      'one that the softswitch wrote anew, so that nobody can tell which',
+      [['Contact', '<sip:1001@10.0.0.7>']],
+      900,
+    ],
     ['a question for the bindings', [], 900],
     ['a question with Expires: 0', [['Expires', '0']], 900],
     [
@@ -388,12 +395,38 @@ describe('for the lanes', () => {
         ['Contact', '<sip:1001@10.0.0.5>;expires=60'],
         ['Expires', '0'],
       ],
-      900,
+      600,
     ],
-    ['an expiry of 05', [['Contact', '<sip:1001@10.0.0.5>;expires=05']], 900],
+    ['an expiry of 05', [['Contact', '<sip:1001@10.0.0.5>;expires=05']], 600],
   ])('%s grants what the answer says, or nothing', (_, headers, granted) => {
     // The answer lists the bindings of the account's other phones as well.
     expect(registered(headers)).toMatchObject({ withCredentials: true, grantedExpires: granted })
+  })
+
+  it('one that names no contact only asks, unless where it came from is listed', () => {
+    const asked = (listed: string) => {
+      const talk = new Talk()
+      talk.request()
+      talk.answer(401, { nonce: 'n1' })
+      talk.request({ cseq: 2, nonce: 'n1' })
+      return talk.answer(200, { cseq: 2, headers: [['Contact', listed]] })
+    }
+    const { address, port } = PHONE
+    const own = `<sip:1001@${address}:${port};ob>;expires=100`
+    expect(asked('<sip:1001@10.0.0.5>;expires=600')?.isQuery).toBe(true)
+    expect(asked(`${own}, <sip:1001@10.0.0.5>;expires=600`)).toMatchObject({ grantedExpires: 100 })
+    expect(asked(`${own}, <sip:1001@10.0.0.5>;expires=600`)?.isQuery).toBeUndefined()
+  })
+
+  it('a contact that was mended for a NAT is the one at its source', () => {
+    const talk = new Talk()
+    talk.request()
+    talk.answer(401, { nonce: 'n1' })
+    talk.request({ cseq: 2, nonce: 'n1', headers: [['Contact', '<sip:1001@192.168.1.9:5060>']] })
+    const listed = `<sip:1001@192.0.2.8:5060>;expires=3600, <sip:1001@${PHONE.address}:${PHONE.port}>;expires=100`
+    expect(talk.answer(200, { cseq: 2, headers: [['Contact', listed]] })).toMatchObject({
+      grantedExpires: 100,
+    })
   })
 
   it('an answer to a bare REGISTER is one without credentials', () => {

@@ -4,7 +4,8 @@ import type { ExchangeEnded, Transport } from '../../../agent/observe/observatio
 import type { Address, Source } from '../../../registrar/net/address.ts'
 import type { SipMessage } from '../../../registrar/sip/message.ts'
 import { readSipMessage } from '../../../registrar/sip/read-message.ts'
-import { type HeaderPair, writeRequest, writeResponse } from '../../../registrar/sip/write-message.ts'
+import type { HeaderPair } from '../../../registrar/sip/write-message.ts'
+import { writeRequest, writeResponse } from '../../written-messages.ts'
 
 const SERVER = at('198.51.100.1', 5060)
 const CALLER = at('203.0.113.7', 5071)

@@ -9,8 +9,9 @@ import { aorOf, readUri } from '../../../registrar/sip/read-uri.ts'
 import { readVia, readVias } from '../../../registrar/sip/read-via.ts'
 import { respond } from '../../../registrar/sip/respond.ts'
 import { SipFramer } from '../../../registrar/sip/stream-framer.ts'
-import { type HeaderPair, writeRequest, writeResponse } from '../../../registrar/sip/write-message.ts'
+import type { HeaderPair } from '../../../registrar/sip/write-message.ts'
 import { TYPICAL_MESSAGES } from '../../../scripts/bench/sip-reader.ts'
+import { writeRequest, writeResponse } from '../../written-messages.ts'
 import { messageIn, plain, requestIn } from './messages.ts'
 
 /** Everything that can be done with bytes from a stranger. Whatever throws in here is a bug. */

@@ -5,7 +5,7 @@ import { readAddress, readContacts } from '../../../registrar/sip/read-address.t
 import { readCSeq } from '../../../registrar/sip/read-cseq.ts'
 import { aorOf, readUri } from '../../../registrar/sip/read-uri.ts'
 import { readVia } from '../../../registrar/sip/read-via.ts'
-import { writeRequest } from '../../../registrar/sip/write-message.ts'
+import { writeRequest } from '../../written-messages.ts'
 import { requestIn } from './messages.ts'
 
 interface SipModule {
