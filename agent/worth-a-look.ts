@@ -8,6 +8,8 @@ const KEPT_FOR: Milliseconds = 3_600_000
 /** Whoever can make verdicts can push out those of others: there are enough for many of him. */
 const MOST_KEPT = 1_000
 const MOST_SHOWN = 10
+/** An account's name is in it, as long as its owner likes. */
+const LONGEST_REASON = 300
 
 /** Guessers that are only limited, since somebody honest is behind the same address: nothing else tells of them. */
 const GUESSERS: ReadonlySet<VerdictName> = new Set(['retry-limit', 'lockout', 'slow-guessing'])
@@ -57,6 +59,6 @@ function lookView({ latest, times }: { readonly latest: Verdict; readonly times:
     name,
     action: action === 'alert' ? 'alert' : 'limit',
     times,
-    reason,
+    reason: reason.length > LONGEST_REASON ? `${reason.slice(0, LONGEST_REASON - 1)}…` : reason,
   }
 }

@@ -4,12 +4,6 @@ import type { RenderedChains } from './render-chains.ts'
 
 export const NO_CHAINS: ObservedChains = { own: new Map(), builtIn: { PREROUTING: [], OUTPUT: [] } }
 
-/** The payload that brings the chains of one family into the desired form; undefined where they are in it. */
-export function planChains(rendered: RenderedChains, observed: ObservedChains): string | undefined {
-  if (describeChains(rendered, observed) === undefined) return undefined
-  return renderRestore(rendered, observed)
-}
-
 /** What is wrong with the chains of one family, in words; undefined where nothing is. */
 export function describeChains(rendered: RenderedChains, observed: ObservedChains): string | undefined {
   const jumps = BUILT_IN.map((chain) => describeJump(chain, observed.builtIn[chain]))

@@ -102,6 +102,9 @@ function exchangesOf(row: RecordedExchange): readonly ExchangeEnded[] {
     grade: row.grade,
     withCredentials: row.withCredentials,
     answersItsChallenge: row.answersItsChallenge,
+    ...(row.nonceOfPort === undefined ? {} : { nonceOfPort: row.nonceOfPort }),
+    ...(row.nonceIssued === undefined ? {} : { nonceIssued: row.nonceIssued }),
+    ...(row.pathCertain === false ? { pathCertain: false } : {}),
     grantedExpires: lasts,
   }))
 }

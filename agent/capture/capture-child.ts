@@ -238,9 +238,10 @@ function runPcap(pcap: PcapModule): void {
     session.buf.copy(batch, batched + RECORD_HEADER_BYTES, 0, captured)
     addRecord(captured)
   })
+  // What comes in nobody can make here, so the first of that is libpcap's.
   const apart = [
-    { filter: cameIn, mark: CAME_IN },
-    { filter: wentOut, mark: WENT_OUT },
+    { filter: cameIn, mark: CAME_IN, primedBy: 'none' },
+    { filter: wentOut, mark: WENT_OUT, primedBy: 'fragment' },
   ].flatMap((what) => (what.filter === '' ? [] : [captureApart(pcap, what, () => !priming.pending)]))
   const readApart = () => {
     for (const each of apart) each.session.dispatch(each.buf, each.header)
@@ -302,10 +303,10 @@ const ORIGINAL_LENGTH = 12
 /** No larger than a frame is on most links; of a longer answer the first header fields will do. */
 const APART_SNAP_LENGTH = 9_216
 
-/** What another filter lets through, marked as such. The first frame or so is libpcap's. */
+/** What another filter lets through, marked as such. */
 function captureApart(
   pcap: PcapModule,
-  { filter, mark }: { readonly filter: string; readonly mark: number },
+  { filter, mark, primedBy }: { readonly filter: string; readonly mark: number; readonly primedBy: string },
   mayWrite: () => boolean,
 ): PcapSession {
   const session = pcap.createSession(device, {
@@ -315,9 +316,12 @@ function captureApart(
     buffer_timeout: BLOCK_TIMEOUT,
     promiscuous: false,
   })
+  const frame = primingFrame(device, linkTypeOf(session.link_type), primedBy)
+  const priming = new Priming(pcap, device, frame, () => {})
   session.on('packet', () => {
-    if (!mayWrite()) return
     const captured = session.header.readUInt32LE(8)
+    priming.end()
+    if (!mayWrite() || priming.isOurs(session.buf, captured)) return
     session.header.copy(batch, batched)
     batch.writeUInt32LE(session.header.readUInt32LE(ORIGINAL_LENGTH) + mark, batched + ORIGINAL_LENGTH)
     session.buf.copy(batch, batched + RECORD_HEADER_BYTES, 0, captured)

@@ -53,10 +53,7 @@ function outsideIn(ports: CapturePorts): string {
  * apart, since of such packets no filter can tell the ports: among all that come and go nobody could tell the softswitch's
  * long answers from forged ones.
  */
-export function outgoingPartsFilter(
-  { udpPorts }: CapturePorts,
-  tags: TagHandling = 'tagged',
-): string | null {
+export function outgoingPartsFilter({ udpPorts }: CapturePorts, tags: TagHandling = 'tagged'): string | null {
   if (udpPorts.length === 0) return null
   const packet = `outbound and ((ip proto 17 and ${FRAGMENT}) or ${BEHIND_EXTENSIONS})`
   return underTags(packet, tags)

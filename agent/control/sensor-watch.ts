@@ -10,7 +10,7 @@ const SUMMARIES_TO_START = 4
  * counted once or twice may be what was seen just before.
  */
 const SUMMARIES_DEAF = 8
-const COUNTED_UNSEEN = 6
+const COUNTED_UNSEEN = 3
 
 /** What the control plane knows of the sensor process. */
 export interface SensorView {
@@ -78,7 +78,7 @@ export class SensorWatch {
     this.#onDeaf = options.onDeaf ?? (() => {})
   }
 
-  /** Packets a second that the rules counted at SIP ports, told about once a second. */
+  /** Packets a second that the rules counted at SIP ports since this was told last: a second or some. */
   arrived(perSecond: number): void {
     if (perSecond > 0) this.#unseen++
   }

@@ -228,9 +228,7 @@ export class ClientStream implements ByteStream {
   #move(upTo: number, time: EpochMilliseconds, emit: Emit): void {
     const there = this.#elsewhere
     const isThere =
-      there !== undefined &&
-      ((upTo - there.start) | 0) > 0 &&
-      ((upTo - there.start - there.length) | 0) <= 0
+      there !== undefined && ((upTo - there.start) | 0) > 0 && ((upTo - there.start - there.length) | 0) <= 0
     const wasPlaced = this.#next !== undefined
     if (this.delivered) this.abandon(time, emit)
     this.#joinAt(isThere ? there.start : upTo, { inMidst: true })

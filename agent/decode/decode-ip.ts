@@ -59,7 +59,7 @@ export function decodeIp(frame: Frame, offset: number, fragments: IpFragments): 
   context.end = frame.bytes.length
   context.cut = false
   context.plain = true
-  context.way = frame.cameIn === true ? 'in' : frame.wentOut === true ? 'out' : undefined
+  context.way = frame.wentOut === true ? 'out' : undefined
   context.ipHeaders = 0
   const decoded = decodeIpHeader(context, offset, fragments)
   context.bytes = NO_BYTES

@@ -172,12 +172,7 @@ export class IpFragments {
     return { ...whole, other }
   }
 
-  #put(
-    datagram: Datagram,
-    fragment: IpFragment,
-    start: number,
-    end: number,
-  ): WholeDatagram | undefined {
+  #put(datagram: Datagram, fragment: IpFragment, start: number, end: number): WholeDatagram | undefined {
     const { family } = datagram
     if (family === 4) this.#checkDistance(datagram, fragment.time)
     const verdict = this.#insert(datagram, fragment, start, end)

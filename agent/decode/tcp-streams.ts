@@ -1,5 +1,5 @@
-import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import type { Address } from '../../registrar/net/address.ts'
+import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import { ClientStream } from './client-stream.ts'
 import type { Flow, TcpSegment } from './packet.ts'
 import { type ByteStream, TcpStream } from './tcp-stream.ts'

@@ -21,6 +21,11 @@ import { Takeovers } from './takeovers.ts'
 import { UnreadRequests } from './unread-requests.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
 
+/**
+ * Sources without a success, and as many with one. A flooder sends a hundred REGISTERs within ten seconds: to be pushed
+ * out before, five thousand sources that are new would have to be read each second.
+ */
+const MOST_SOURCES = 50_000
 /** From so many REGISTERs in a window on, accounts are counted. */
 const BUSY = 20
 
@@ -82,7 +87,7 @@ export class Detector {
     this.#options = options
     this.#policy = options.policy
     this.sources = new SourceTable({
-      capacity: options.maxSources ?? 100_000,
+      capacity: options.maxSources ?? MOST_SOURCES,
       windowSeconds: options.policy.flood.within,
     })
     this.#guesses = new GuessWatch({

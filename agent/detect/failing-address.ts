@@ -15,6 +15,8 @@ const HOPPING_WITHIN: Milliseconds = 600_000
 const MOST_SUSPENDED = 32
 /** Where the address as a whole was suspended so lately, it is for longer the next time. */
 const ESCALATES_WITHIN: Milliseconds = 7_200_000
+/** What was on its way while the kernel was told is no guess more. */
+const SETTLES_WITHIN: Milliseconds = 10_000
 
 interface SuspendedPort {
   readonly at: EpochMilliseconds
@@ -152,6 +154,7 @@ export class Escalation {
   /** It is taken now. Gives how many times it was of late, before this one. */
   next(now: EpochMilliseconds): number {
     if (now - this.#last > ESCALATES_WITHIN) this.#times = 0
+    else if (now - this.#last < SETTLES_WITHIN) return this.#times - 1
     this.#last = now
     return this.#times++
   }

@@ -8,7 +8,8 @@ const SLICES = 10
  */
 export class SlidingCount {
   readonly #slice: Milliseconds
-  readonly #counts = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+  /** Made when a second slice counts: most sources of a flood are seen in one and never again. */
+  #counts: number[] | undefined
   #newest = 0
   #total = 0
 
@@ -22,8 +23,10 @@ export class SlidingCount {
 
   add(at: EpochMilliseconds, amount = 1): void {
     this.#advance(at)
-    const slot = this.#newest % SLICES
-    this.#counts[slot] = this.#counts[slot]! + amount
+    if (this.#counts) {
+      const slot = this.#newest % SLICES
+      this.#counts[slot] = this.#counts[slot]! + amount
+    }
     this.#total += amount
   }
 
@@ -33,7 +36,7 @@ export class SlidingCount {
   }
 
   clear(): void {
-    this.#counts.fill(0)
+    this.#counts?.fill(0)
     this.#total = 0
   }
 
@@ -42,6 +45,16 @@ export class SlidingCount {
     const slice = Math.floor(at / this.#slice)
     if (slice <= this.#newest) return
     const steps = Math.min(slice - this.#newest, SLICES)
+    if (!this.#counts && this.#total > 0 && steps < SLICES) {
+      this.#counts = new Array<number>(SLICES).fill(0)
+      // What was counted until now was all in one slice.
+      this.#counts[this.#newest % SLICES] = this.#total
+    }
+    if (!this.#counts) {
+      this.#total = 0
+      this.#newest = slice
+      return
+    }
     for (let step = 1; step <= steps; step++) {
       const slot = (slice - steps + step) % SLICES
       this.#total -= this.#counts[slot]!

@@ -66,8 +66,8 @@ export interface SourceRecord {
   /** When its flood was last found to deserve a block. */
   lastFloodBlockAt: EpochMilliseconds
   /** A few account names and User-Agents, for people. */
-  accounts: ReadonlySet<string>
-  userAgents: ReadonlySet<string>
+  accounts: readonly string[]
+  userAgents: readonly string[]
 }
 
 /**
@@ -188,15 +188,26 @@ export function remember(
   record: SourceRecord,
   seen: { readonly account: string; readonly userAgent: string },
 ): void {
-  if (record.accounts.size < MOST_ACCOUNTS_NAMED) record.accounts = including(record.accounts, seen.account)
-  if (record.userAgents.size < MOST_AGENTS_NAMED)
-    record.userAgents = including(record.userAgents, seen.userAgent)
+  if (record.accounts.length < MOST_ACCOUNTS_NAMED) record.accounts = including(record.accounts, seen.account)
+  if (record.userAgents.length < MOST_AGENTS_NAMED)
+    record.userAgents = including(record.userAgents, seen.userAgent, AGENTS)
 }
 
-/** Most sources of a flood are never named: they share one empty set. */
-const NOBODY: ReadonlySet<string> = new Set()
+/** Most sources of a flood are never named: they share one empty list. */
+const NOBODY: readonly string[] = []
 
-function including(names: ReadonlySet<string>, name: string): ReadonlySet<string> {
-  const short = ownCopy(name, MOST_TEXT)
-  return short === '' || names.has(short) ? names : new Set([...names, short])
+/** The sources of a flood are of few programs: one text for all of them. */
+const AGENTS = new BoundedMap<string, string>({ capacity: 1_024 })
+
+function including(
+  names: readonly string[],
+  name: string,
+  shared?: BoundedMap<string, string>,
+): readonly string[] {
+  if (name === '') return names
+  const short = name.slice(0, MOST_TEXT)
+  if (names.includes(short)) return names
+  const own = shared?.get(short) ?? ownCopy(short, MOST_TEXT)
+  shared?.set(own, own)
+  return [...names, own]
 }

@@ -19,7 +19,7 @@ export const HISTORY_SCHEMA = `
     outcome TEXT NOT NULL,
     grade TEXT NOT NULL,
     transport TEXT NOT NULL,
-    -- Whether a success removed bindings.
+    -- Whether a success removed bindings; of a failure what its nonce proves: 1 of the port, 2 issued, 4 not certain.
     removal INTEGER NOT NULL,
     first REAL NOT NULL,
     last REAL NOT NULL,
@@ -78,6 +78,7 @@ interface ExchangeRow {
   readonly outcome: RecordedExchange['outcome']
   readonly grade: RecordedExchange['grade']
   readonly transport: RecordedExchange['transport']
+  readonly removal: number
   readonly first: number
   readonly last: number
   readonly count: number
@@ -105,6 +106,9 @@ interface RegisterRow {
 
 const WITH_CREDENTIALS = 1
 const ANSWERS_ITS_CHALLENGE = 2
+const OF_PORT = 1
+const ISSUED = 2
+const UNCERTAIN = 4
 
 type Size = 'exchanges' | 'registers' | 'removed'
 
@@ -184,8 +188,7 @@ export function historyTables(database: Database, bounds: HistoryBounds): Omit<H
       const { slot, first, last, count, source, account, outcome, grade, transport } = row
       const proofs =
         (row.withCredentials ? WITH_CREDENTIALS : 0) | (row.answersItsChallenge ? ANSWERS_ITS_CHALLENGE : 0)
-      const removal = outcome === 'success' && row.grantedExpires === 0 ? 1 : 0
-      const key = [slot, source.address, source.port, account, outcome, grade, transport, removal]
+      const key = [slot, source.address, source.port, account, outcome, grade, transport, removalOf(row)]
       const rest = [first, last, count, row.serverPort, row.status, proofs, row.grantedExpires, row.userAgent]
       const put = putExchange.get(...key, ...rest, JSON.stringify(row.bindings))
       if (put?.count === count) fresh++
@@ -257,9 +260,30 @@ function exchangeOf(row: ExchangeRow): RecordedExchange {
     grade,
     withCredentials: (proofs & WITH_CREDENTIALS) !== 0,
     answersItsChallenge: (proofs & ANSWERS_ITS_CHALLENGE) !== 0,
+    ...(outcome === 'failure' ? nonceProofOf(row.removal) : {}),
     grantedExpires: row.expires,
     userAgent: row.user_agent,
     bindings: listOf<RecordedExchange['bindings'][number]>(row.bindings),
+  }
+}
+
+/** The column that tells rows apart that are alike in all else. */
+function removalOf({
+  outcome,
+  grantedExpires,
+  nonceOfPort,
+  nonceIssued,
+  pathCertain = true,
+}: RecordedExchange): number {
+  if (outcome === 'success') return grantedExpires === 0 ? 1 : 0
+  return (nonceOfPort ? OF_PORT : 0) | (nonceIssued ? ISSUED : 0) | (pathCertain ? 0 : UNCERTAIN)
+}
+
+function nonceProofOf(removal: number) {
+  return {
+    nonceOfPort: (removal & OF_PORT) !== 0,
+    nonceIssued: (removal & ISSUED) !== 0,
+    pathCertain: (removal & UNCERTAIN) === 0,
   }
 }
 

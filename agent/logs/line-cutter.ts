@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { TextDecoder } from 'node:util'
 import type { Clock, Milliseconds } from '../../registrar/net/time.ts'
 
 const LONGEST_LINE = 65_536

@@ -150,8 +150,7 @@ export class Exchanges {
         const port = transport === 'udp' ? answerPort(request) : undefined
         const alias =
           port === undefined ? undefined : keyOf(transport, { address: source.address, port }, transaction)
-        this.#begin(key, seen, {
-          alias,
+        const begun = transactionOf(seen, {
           askedAt: time,
           to: request.first('to') ?? '',
           userAgent: userAgentOf(request),
@@ -166,6 +165,7 @@ export class Exchanges {
           nonceIssued: nonces.some((nonce) => this.nonces.isKnown(nonce)),
           removes: removesBindings(request),
         })
+        this.#transactions.begin(key, begun, alias)
       }
     }
     return new SeenRegister(seen, request, {
@@ -225,48 +225,6 @@ export class Exchanges {
     return silent
   }
 
-  #begin(
-    key: string,
-    { time, transport, maybeForged = false }: SeenMessage,
-    of: Pick<
-      Transaction,
-      'askedAt' | 'serverPort' | 'to' | 'userAgent' | 'contact' | 'credentials' | 'attempt' | 'removes'
-    > & {
-      client: Source
-      answersOwnNonce: boolean
-      isCertain: boolean
-      answersSentNonce: boolean
-      nonceIssued: boolean
-      alias?: string | undefined
-    },
-  ): Transaction {
-    // A TCP handshake needs the answers to arrive, which a forger's never do.
-    const overTcp = transport === 'tcp' && !maybeForged
-    const provesPath = overTcp || of.answersOwnNonce
-    const transaction: Transaction = {
-      startedAt: time,
-      askedAt: of.askedAt,
-      source: of.client,
-      serverPort: of.serverPort,
-      transport,
-      userAgent: of.userAgent,
-      contact: of.contact,
-      to: of.to.length > LONGEST_FIELD ? '' : ownCopy(of.to, LONGEST_FIELD),
-      toAccount: of.to.length > LONGEST_FIELD ? ownCopy(readAccount(of.to), LONGEST_FIELD) : undefined,
-      credentials: of.credentials,
-      attempt: of.attempt,
-      provesPath,
-      pathCertain: overTcp || of.isCertain,
-      answersItsChallenge: provesPath || of.answersSentNonce,
-      nonceOfPort: of.answersSentNonce,
-      nonceIssued: of.nonceIssued,
-      removes: of.removes,
-      ended: false,
-    }
-    this.#transactions.begin(key, transaction, of.alias)
-    return transaction
-  }
-
   #response(seen: SeenMessage, response: SipResponse): Observation | undefined {
     const transaction = readTransaction(response)
     if (!transaction) return undefined
@@ -295,9 +253,10 @@ export class Exchanges {
     const bare = this.#bare.answered(client, key)
     const asked = this.#transactions.answer(key)
     if (asked === 'answered') return undefined
+    if (!asked) this.#transactions.noteAnswer(key, seen.time)
     const known =
       asked ??
-      this.#begin(key, seen, {
+      transactionOf(seen, {
         askedAt: bare?.at,
         to: response.first('to') ?? '',
         userAgent: bare?.userAgent ?? '',
@@ -373,6 +332,44 @@ export class Exchanges {
     if (status === 403 || status === 404) return bare ? 'refused' : 'failure'
     if (status >= 500 && status < 600) return 'overload'
     return 'other'
+  }
+}
+
+interface Asked
+  extends Pick<
+    Transaction,
+    'askedAt' | 'serverPort' | 'to' | 'userAgent' | 'contact' | 'credentials' | 'attempt' | 'removes'
+  > {
+  readonly client: Source
+  readonly answersOwnNonce: boolean
+  readonly isCertain: boolean
+  readonly answersSentNonce: boolean
+  readonly nonceIssued: boolean
+}
+
+function transactionOf({ time, transport, maybeForged = false }: SeenMessage, of: Asked): Transaction {
+  // A TCP handshake needs the answers to arrive, which a forger's never do.
+  const overTcp = transport === 'tcp' && !maybeForged
+  const provesPath = overTcp || of.answersOwnNonce
+  return {
+    startedAt: time,
+    askedAt: of.askedAt,
+    source: of.client,
+    serverPort: of.serverPort,
+    transport,
+    userAgent: of.userAgent,
+    contact: of.contact,
+    to: of.to.length > LONGEST_FIELD ? '' : ownCopy(of.to, LONGEST_FIELD),
+    toAccount: of.to.length > LONGEST_FIELD ? ownCopy(readAccount(of.to), LONGEST_FIELD) : undefined,
+    credentials: of.credentials,
+    attempt: of.attempt,
+    provesPath,
+    pathCertain: overTcp || of.isCertain,
+    answersItsChallenge: provesPath || of.answersSentNonce,
+    nonceOfPort: of.answersSentNonce,
+    nonceIssued: of.nonceIssued,
+    removes: of.removes,
+    ended: false,
   }
 }
 

@@ -45,6 +45,9 @@ export function readGranted(
     return { expires: otherwise, isQuery: isQuestion, bindings: [] }
   const own = uriOf(of.own ?? '')
   const listed = contacts.value.contacts
+  // It has to list what it binds; one that says a time alone binds all the same.
+  if (listed.length === 0 && !isQuestion)
+    return { expires: read.ok ? read.value : 0, isQuery: false, bindings: [] }
   const expiresOf = (contact: (typeof listed)[number]) => contact.expires ?? otherwise
   const bindings: LearntBinding[] = []
   for (const contact of listed) {

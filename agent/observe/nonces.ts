@@ -34,7 +34,7 @@ interface IssuedNonce {
   /** It went to more than one address. */
   shared: boolean
   /** Who had credentials over it accepted: for those a later refusal means that it went stale. */
-  readonly goodFor: Set<string>
+  goodFor: Set<string> | undefined
 }
 
 /**
@@ -56,7 +56,7 @@ export class IssuedNonces {
         dialog: numberOf(callId),
         issuedAt: at,
         shared: false,
-        goodFor: new Set(),
+        goodFor: undefined,
       })
       this.sharing.fresh(server, { to, at })
     } else if (known.issuedTo !== sourcePrefixOf(to)) {
@@ -69,7 +69,9 @@ export class IssuedNonces {
 
   succeeded(nonce: string, who: NonceUser): void {
     const known = this.#nonces.get(nonce)
-    if (known && known.goodFor.size < MOST_GOOD) known.goodFor.add(userKey(who))
+    if (!known || (known.goodFor?.size ?? 0) >= MOST_GOOD) return
+    known.goodFor ??= new Set()
+    known.goodFor.add(userKey(who))
   }
 
   /**
@@ -77,7 +79,7 @@ export class IssuedNonces {
    * nothing follows: where nonces are shared, a guesser's failures over a good phone's nonce are failures.
    */
   wasGoodFor(nonce: string, who: NonceUser): boolean {
-    return this.#nonces.get(nonce)?.goodFor.has(userKey(who)) ?? false
+    return this.#nonces.get(nonce)?.goodFor?.has(userKey(who)) ?? false
   }
 
   /** Whether using this nonce proves that the user receives what is sent to `address`. */

@@ -34,6 +34,10 @@ export interface RecordedExchange {
   readonly grade: Grade
   readonly withCredentials: boolean
   readonly answersItsChallenge: boolean
+  /** Of a failure, as `ExchangeEnded` has them; those that differ in them are rows of their own. */
+  readonly nonceOfPort?: boolean
+  readonly nonceIssued?: boolean
+  readonly pathCertain?: boolean
   /** Of a success; 0 where it removed bindings. */
   readonly grantedExpires: Seconds
   /** What the last of them said. */

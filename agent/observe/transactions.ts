@@ -1,4 +1,5 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
+import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
 import type { Transaction } from './transaction.ts'
 
 /** Attempts under one key that are told apart; of more only the number is known. */
@@ -26,17 +27,20 @@ class Waiting {
 /** Requests that wait for an answer, and those that had one lately, so that what is sent again counts once. */
 export class Transactions {
   readonly #waiting: BoundedMap<string, Waiting>
+  /** Answers to requests that were not kept, which in a flood are nearly all: when each came, and no more. */
+  readonly #answered: BoundedMap<string, EpochMilliseconds>
 
   constructor({ capacity }: { readonly capacity: number }) {
     this.#waiting = new BoundedMap({ capacity })
+    this.#answered = new BoundedMap({ capacity })
   }
 
   get size(): number {
-    return this.#waiting.size
+    return this.#waiting.size + this.#answered.size
   }
 
   get letGo(): number {
-    return this.#waiting.letGo
+    return this.#waiting.letGo + this.#answered.letGo
   }
 
   has(key: string): boolean {
@@ -63,7 +67,7 @@ export class Transactions {
    */
   answer(key: string): Transaction | 'answered' | undefined {
     const waiting = this.#waiting.get(key)
-    if (!waiting) return undefined
+    if (!waiting) return this.#answered.has(key) ? 'answered' : undefined
     const open = waiting.open
     if (open) return open
     if (waiting.unkept === 0) return 'answered'
@@ -71,8 +75,14 @@ export class Transactions {
     return { ...waiting.newest, ended: false }
   }
 
+  /** A final answer came to a request that is not kept. */
+  noteAnswer(key: string, at: EpochMilliseconds): void {
+    this.#answered.set(key, at)
+  }
+
   /** Lets what began longer ago than `lifetime` go, and gives of it what had no answer. */
-  takeOver(now: number, lifetime: number): readonly Transaction[] {
+  takeOver(now: EpochMilliseconds, lifetime: Milliseconds): readonly Transaction[] {
+    this.#answered.sweep((at) => now - at > lifetime)
     const silent: Transaction[] = []
     this.#waiting.sweep(({ attempts, newest }) => {
       if (now - newest.startedAt <= lifetime) return false

@@ -35,14 +35,17 @@ export class ExchangeTally {
   }
 
   add(ended: ExchangeEnded): void {
-    if (!RECORDED.has(ended.outcome)) return
+    // A success that only asked renews nothing, and in a row with one that did it would seem to.
+    if (!RECORDED.has(ended.outcome) || ended.isQuery) return
     const { time, source, transport, outcome, grade, grantedExpires } = ended
     const account = ended.account.slice(0, LONGEST_ACCOUNT)
     const whose = `${source.address} ${source.port} ${account}`
     const unregisters = outcome === 'success' && grantedExpires === 0
     if (unregisters || outcome === 'failure' || outcome === 'refused') this.#unsteady.set(whose, time)
     const slot = beginOf(time, this.#isSteady(whose, time) ? HOUR : MINUTE)
-    const key = `${slot} ${outcome} ${unregisters ? 'removal' : ''} ${grade} ${transport} ${whose}`
+    const proof = outcome === 'failure' ? proofOf(ended) : {}
+    const how = outcome === 'failure' ? JSON.stringify(proof) : unregisters ? 'removal' : ''
+    const key = `${slot} ${outcome} ${how} ${grade} ${transport} ${whose}`
     const known = this.#waiting.get(key)
     if (!known && this.#waiting.size >= this.#most) {
       this.#letGo++
@@ -69,6 +72,7 @@ export class ExchangeTally {
         account: ownCopy(account, LONGEST_ACCOUNT),
         outcome,
         grade,
+        ...proof,
         ...said,
       })
   }
@@ -110,4 +114,13 @@ function fewOf(bindings: readonly LearntBinding[]): readonly LearntBinding[] {
 
 function boundedBinding(binding: LearntBinding): LearntBinding {
   return { ...binding, contact: ownCopy(binding.contact, LONGEST_CONTACT) }
+}
+
+/** What decides how far a failure is believed: put together, one of a forger would pass for one of the port. */
+function proofOf({
+  nonceOfPort = false,
+  nonceIssued = false,
+  pathCertain = true,
+}: ExchangeEnded): Required<Pick<RecordedExchange, 'nonceOfPort' | 'nonceIssued' | 'pathCertain'>> {
+  return { nonceOfPort, nonceIssued, pathCertain }
 }

@@ -58,8 +58,10 @@ export class Loudness {
   /** True where it has been quiet for long enough. */
   second({ seconds, answers, samples, mostSamples, arrivals }: LoudSecond): boolean {
     const span = Math.max(seconds, 0.001)
-    const isWhole = samples / span < mostSamples * SURE_OF_A_SAMPLE
-    const requests = isWhole ? samples / span : (arrivals ?? Number.POSITIVE_INFINITY)
+    const sampled = samples / span
+    // A log that is short of time hands on less than its rule lets pass, so a small sample alone says nothing.
+    const unseen = sampled < mostSamples * SURE_OF_A_SAMPLE ? sampled : Number.POSITIVE_INFINITY
+    const requests = arrivals === undefined ? unseen : Math.max(arrivals, sampled)
     this.#quietFor = requests + answers / span < QUIET_FRAMES ? this.#quietFor + seconds : 0
     if (this.#quietFor < QUIET_FOR) return false
     this.restart()

@@ -112,6 +112,7 @@ export interface LookView {
   readonly action: 'alert' | 'limit'
   /** How often within the hour. */
   readonly times: number
+  /** At most 300 characters. */
   readonly reason: string
 }
 

@@ -443,7 +443,7 @@ describe('hostile text', () => {
     plane.scene.trial = { file: hostile, by: hostile, until: Date.now() + 60_000, secondsLeft: 60 }
     plane.scene.gateways = [{ name: hostile, prefixes: [hostile], cps: 1, burst: 1 }]
     plane.scene.sipWouldLimit = [{ address: hostile, packets: 1 }]
-    plane.scene.looks = { count: 1, first: [{ ...LOOK, source: hostile, name: hostile, reason: hostile }] }
+    plane.scene.looks = { count: 1, first: [{ ...LOOK, reason: hostile.slice(0, 300) }] }
     plane.decide({ target: '203.0.113.77', by: hostile, reason: hostile, evidence: { [hostile]: hostile } })
     plane.decide({ target: hostile, until: null })
     const tab = await openLoggedIn()

@@ -10,7 +10,7 @@ import { kernelText } from '../stage/kernel-text.ts'
 import { phoneCounts, startPhones } from '../stage/phones.ts'
 import { Ringfence } from '../stage/ringfence.ts'
 import { eventually } from '../stage/running.ts'
-import { Stage, type StageHost } from '../stage/stage.ts'
+import { Stage } from '../stage/stage.ts'
 
 const able = canRun({
   programs: ['ip', 'iptables', 'ipset', 'kamailio', 'sipp', 'baresip', 'svcrack', 'trafgen'],

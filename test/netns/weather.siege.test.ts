@@ -91,7 +91,9 @@ describe.runIf(able)('a host that has learnt what is usual', () => {
     expect(suspension).toMatchObject({ kind: 'suspend', by: 'retry-limit', evidence: { failures: 3 } })
     expect(suspension.secondsLeft).toBeGreaterThan(800)
     const { stdout } = await ringfence.command(['status'])
-    expect(stdout).toMatch(/^weather +attack since .*: (At least )?\d+ REGISTERs( of [\d,]+ packets)? a second/m)
+    expect(stdout).toMatch(
+      /^weather +attack since .*: (At least )?\d+ REGISTERs( of [\d,]+ packets)? a second/m,
+    )
     expect(stdout).toMatch(/3 failures suspend for 15m/)
     expect(stdout).toMatch(/Last changes, newest first:\n.* weather: attack: /)
     expect(await flood.ended).toBe(0)

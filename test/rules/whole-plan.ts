@@ -2,12 +2,12 @@ import type { Family } from '../../registrar/net/address.ts'
 import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import type { DesiredState } from '../../rules/desired-state.ts'
 import { type ElementKey, isStanding, LOG_KEYS, listElements, type Until } from '../../rules/elements.ts'
-import type { ObservedState } from '../../rules/kernel.ts'
+import type { ObservedChains, ObservedState } from '../../rules/kernel.ts'
 import { defineSets, type SetDefinition, setName, WRITTEN_SETS } from '../../rules/names.ts'
 import { planRebuild, planReplacements, renderCreate } from '../../rules/plan.ts'
-import { NO_CHAINS, planChains } from '../../rules/plan-chains.ts'
+import { describeChains, NO_CHAINS, renderRestore } from '../../rules/plan-chains.ts'
 import { planElement, readHeld } from '../../rules/plan-elements.ts'
-import { renderChains } from '../../rules/render-chains.ts'
+import { type RenderedChains, renderChains } from '../../rules/render-chains.ts'
 
 /*
  * The whole way from one state to another at once, put together from the pieces that the reconciliation goes in steps:
@@ -82,4 +82,9 @@ export function isEmptyPlan(plan: Plan): boolean {
   const { destroySets, rebuild, createSets, replaceSets, standing, chains, elements } = plan
   const lists = [destroySets, rebuild, createSets, replaceSets, standing, elements]
   return lists.every((list) => list.length === 0) && chains[4] === undefined && chains[6] === undefined
+}
+
+/** The payload that brings the chains of one family into the desired form; undefined where they are in it. */
+function planChains(rendered: RenderedChains, observed: ObservedChains): string | undefined {
+  return describeChains(rendered, observed) === undefined ? undefined : renderRestore(rendered, observed)
 }

@@ -16,7 +16,7 @@ import { count, facts, number, plain, showTime } from '../terminal.ts'
 
 export function explainCommand(deps: CliDeps): Command {
   return newCommand('explain <address>', {
-    says: 'what is known of a source, or of an address and port: its lane, and each verdict with its evidence (exit code 4: never seen)',
+    says: 'what is known of a source, or of an address and port: its lane, and each verdict with its evidence (exit code 3: the sensor did not answer, 4: never seen)',
     examples: [
       'ringfence explain 203.0.113.7',
       'ringfence explain 203.0.113.7:5062',

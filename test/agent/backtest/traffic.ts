@@ -69,6 +69,8 @@ export function turn(
       grade: outcome === 'success' ? 'account' : 'path',
       withCredentials: true,
       answersItsChallenge: true,
+      nonceOfPort: true,
+      nonceIssued: true,
       grantedExpires: outcome === 'success' ? 3600 : 0,
       ...rest,
     }),

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Frame } from '../../../agent/capture/frame.ts'
 import { decodeFrame } from '../../../agent/decode/decode-frame.ts'
+import { checksumOf } from '../../../agent/decode/decode-transport.ts'
 import { IpFragments } from '../../../agent/decode/ip-fragments.ts'
 import type { Decoded, UndecodedReason } from '../../../agent/decode/packet.ts'
 import * as p from '../../packets.ts'
@@ -53,6 +54,11 @@ const TCP4 = {
   rst: false,
 }
 
+/** Behind so many headers of destination options. */
+function behindOptions(content: p.Transport, count: number): p.Transport {
+  return Array.from({ length: count }).reduce<p.Transport>((inner) => p.extension(60, inner), content)
+}
+
 describe('a datagram is found in every kind of frame', () => {
   const table: [name: string, linkType: number, bytes: Buffer, expected: unknown][] = [
     ['Ethernet, IPv4', 1, p.ethernet(v4), UDP4],
@@ -77,6 +83,7 @@ describe('a datagram is found in every kind of frame', () => {
     ['raw IP in files, IPv4', 101, v4.bytes, UDP4],
     ['raw IP in files, IPv6', 101, v6.bytes, UDP6],
     ['raw IPv4', 228, v4.bytes, UDP4],
+    ['IPv6, a thousand options', 1, p.ethernet(p.ipv6({}, behindOptions(datagram, 1000))), UDP6],
     ['raw IPv6', 229, v6.bytes, UDP6],
     ['null, this byte order', 0, p.loopback(v4, { littleEndian: true }), UDP4],
     ['null, the other byte order', 0, p.loopback(v4, { littleEndian: false }), UDP4],
@@ -134,7 +141,7 @@ describe('a datagram is found in every kind of frame', () => {
       'TCP flags',
       1,
       p.ethernet(p.ipv4({}, p.tcp({ sequence: -6, flags: { syn: true, rst: true, fin: true } }, ''))),
-      { ...TCP4, payload: '', syn: true, rst: true, fin: true },
+      { ...TCP4, payload: '', acknowledgement: undefined, syn: true, rst: true, fin: true },
     ],
     [
       'TCP, padded',
@@ -202,13 +209,10 @@ describe('what holds no packet says why', () => {
       'too-many-headers',
     ],
     [
-      'endless IPv6 options',
+      'IPv6 options to the end of the packet',
       101,
-      p.ipv6(
-        {},
-        Array.from({ length: 9 }).reduce<p.Transport>((inner) => p.extension(60, inner), datagram),
-      ).bytes,
-      'too-many-headers',
+      p.ipv6({}, behindOptions(p.other(60, Buffer.alloc(0)), 1000)).bytes,
+      'truncated',
     ],
     [
       'an IPv6 option beyond the packet',
@@ -340,4 +344,51 @@ test.each<[name: string, layers: p.Layer[], plain: boolean]>([
   expect(decoded).toMatchObject({ plain })
   // What one packet was says nothing of the next.
   expect(decodeFrame(frame(1, p.ethernet(v4)), fragments)).toMatchObject({ plain: true })
+})
+
+describe('a checksum of UDP', () => {
+  const ends = { source: '203.0.113.7', destination: '10.0.0.2' }
+  const ends6 = { source: '2001:db8::1', destination: '2001:db8::2' }
+  const of = (layer: p.Layer) => {
+    const decoded = decodeFrame(frame(1, p.ethernet(layer)), new IpFragments())
+    return decoded.kind === 'udp' ? checksumOf(decoded) : decoded.kind
+  }
+  /** What a sender leaves there for the offload: the sum of the pseudo header alone. */
+  const partial = (content: p.Transport) =>
+    content.bytes.length + 17 + 0xcb00 + 0x7107 + 0x0a00 + 0x0002 - 0xffff
+  const right = p.withChecksum(ends, p.udp({}, TEXT))
+  const wrong = p.udp({ checksum: 0x1234 }, TEXT)
+  const table: [name: string, layer: p.Layer, expected: string][] = [
+    ['is right', p.ipv4(ends, right), 'right'],
+    ['is right for an odd length', p.ipv4(ends, p.withChecksum(ends, p.udp({}, `${TEXT}!`))), 'right'],
+    ['is right in IPv6', p.ipv6(ends6, p.withChecksum(ends6, p.udp({}, TEXT))), 'right'],
+    ['is wrong', p.ipv4(ends, wrong), 'wrong'],
+    ['is wrong between other ends', p.ipv4({ ...ends, source: '203.0.113.8' }, right), 'wrong'],
+    ['is none in IPv4', p.ipv4(ends, datagram), 'none'],
+    ['has to be one in IPv6', p.ipv6(ends6, datagram), 'wrong'],
+    ['is yet to be completed', p.ipv4(ends, p.udp({ checksum: partial(datagram) }, TEXT)), 'partial'],
+  ]
+  test.each(table)('%s', (_name, layer, expected) => {
+    expect(of(layer)).toBe(expected)
+  })
+
+  test('is that of all fragments together', () => {
+    const held = new IpFragments()
+    const long = p.withChecksum(ends, p.udp({}, 'x'.repeat(3001)))
+    const [last] = p
+      .fragments(long, { family: 4, size: 1480, ...ends })
+      .map((layer) => decodeFrame(frame(1, p.ethernet(layer)), held))
+      .slice(-1)
+    expect(last?.kind === 'udp' && checksumOf(last)).toBe('right')
+  })
+})
+
+test('live, a header of IPv4 with a wrong checksum is no packet: the kernel drops it', () => {
+  const packet = p.ethernet(p.ipv4({}, datagram))
+  packet[24]! ^= 1
+  expect(decodeFrame(frame(1, packet), new IpFragments({}, { tunnels: 'leave' }))).toEqual({
+    kind: 'undecoded',
+    reason: 'bad-ip-header',
+  })
+  expect(decodeFrame(frame(1, packet), new IpFragments()).kind).toBe('udp')
 })

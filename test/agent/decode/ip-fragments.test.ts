@@ -43,7 +43,9 @@ function run(pieces: readonly Piece[], limits: Partial<FragmentLimits> = {}) {
   const whole = pieces
     .map((piece) => fragments.add(fragment(piece)))
     .filter((datagram) => datagram !== undefined)
-  const texts = whole.map(({ protocol, bytes }) => `${protocol} ${bytes.toString()}`)
+  const texts = whole.map(
+    ({ protocol, bytes, other }) => `${protocol} ${bytes.toString()}${other ? ` or ${other.bytes}` : ''}`,
+  )
   return { texts, ...fragments.counts, waiting: fragments.held.datagrams }
 }
 
@@ -67,18 +69,30 @@ describe('what fragments come to', () => {
     ['backwards', [c, b, a], whole],
     ['the middle last', [a, c, b], whole],
     ['an exact copy is no overlap', [a, a, b, b, c], whole],
+    ['a copy is none whatever is in it: the first counts', [a, { ...a, text: 'AAAAAAAA' }, b, c], whole],
     [
-      'a copy with other bytes is one',
-      [a, { ...a, text: 'AAAAAAAA' }, b, c],
+      'a copy of a part is none',
+      [{ at: 0, text: 'aaaaaaaabbbbbbbb' }, { at: 8, text: 'XXXXXXXX' }, c],
+      whole,
+    ],
+    ['what two of one run cover is a copy', [a, b, { at: 0, text: 'X'.repeat(16) }, c], whole],
+    [
+      'what two of different runs cover is an overlap',
+      [b, a, { at: 0, text: 'X'.repeat(16) }, c],
       { ...NOTHING, overlapping: 1, waiting: 1 },
     ],
     [
-      'teardrop: one within another',
+      'after an overlap it begins anew',
+      [a, { at: 0, text: 'X'.repeat(16) }, a, b, c],
+      { ...whole, overlapping: 1 },
+    ],
+    [
+      'teardrop: an end within another',
       [
         { at: 0, text: 'a'.repeat(24) },
         { at: 8, text: 'b', last: true },
       ],
-      { ...NOTHING, overlapping: 1, waiting: 1 },
+      { ...NOTHING, overlapping: 1 },
     ],
     [
       'the end of one over the next',
@@ -91,14 +105,20 @@ describe('what fragments come to', () => {
       [{ at: 8, text: 'b', last: true }, c, a],
       { ...NOTHING, overlapping: 1, waiting: 1 },
     ],
-    [
-      'an end before known bytes',
-      [b, { at: 0, text: 'a', last: true }],
-      { ...NOTHING, overlapping: 1, waiting: 1 },
-    ],
+    ['an end before known bytes', [b, { at: 0, text: 'a', last: true }], { ...NOTHING, overlapping: 1 }],
     ['a hole', [a, c], { ...NOTHING, waiting: 1 }],
-    ['an empty one', [{ at: 8, text: '' }], { ...NOTHING, malformed: 1 }],
-    ['a length that is no multiple of eight', [{ at: 0, text: 'abc' }], { ...NOTHING, malformed: 1 }],
+    ['an empty one', [a, { at: 8, text: '' }], { ...NOTHING, overlapping: 1 }],
+    ['IPv4 cuts a length that is no multiple of eight', [{ at: 0, text: 'aaaaaaaaXXX' }, b, c], whole],
+    [
+      'IPv6 passes over a length that is no multiple of eight',
+      [
+        { at: 0, text: 'aaaaaaaaXXX', family: 6 },
+        { ...a, family: 6 },
+        { ...b, family: 6 },
+        { ...c, family: 6 },
+      ],
+      { ...whole, malformed: 1 },
+    ],
     [
       'more than a datagram holds',
       [{ at: 65_528, text: 'abcdefgh', last: true }],
@@ -116,8 +136,27 @@ describe('what fragments come to', () => {
       ],
       whole,
     ],
-    ['the last one too late', [a, b, { ...c, time: 30_000 }], { ...NOTHING, timedOut: 1, waiting: 1 }],
     ['the last one just in time', [a, b, { ...c, time: 29_999 }], whole],
+    [
+      'the last one a little late, as the kernel’s timer may be',
+      [a, b, { ...c, time: 33_000 }],
+      { ...whole, waiting: 1 },
+    ],
+    ['the last one too late', [a, b, { ...c, time: 34_000 }], { ...NOTHING, timedOut: 1, waiting: 1 }],
+    [
+      'IPv6 has a minute',
+      [
+        { ...a, family: 6 },
+        { ...b, family: 6 },
+        { ...c, family: 6, time: 59_999 },
+      ],
+      whole,
+    ],
+    [
+      'when the kernel may have begun anew, both',
+      [a, b, { ...a, text: 'AAAAAAAA', time: 32_000 }, { ...b, time: 32_000 }, { ...c, time: 32_000 }],
+      { ...whole, texts: ['17 aaaaaaaabbbbbbbbccc or AAAAAAAAbbbbbbbbccc'], reassembled: 2 },
+    ],
   ]
   test.each(table)('%s', (_name, pieces, expected) => {
     expect(run(pieces)).toEqual(expected)
@@ -130,7 +169,10 @@ describe('bounds', () => {
   const many = (count: number, source?: string) => Array.from({ length: count }, (_, id) => start(id, source))
 
   test('one source cannot push out what another has begun', () => {
-    const result = run([start(7, '198.51.100.1'), ...many(5000), end(7, '198.51.100.1')], { datagrams: 500 })
+    const result = run([start(7, '198.51.100.1'), ...many(5000), end(7, '198.51.100.1')], {
+      datagrams: 500,
+      datagramsOfSource: 128,
+    })
     expect(result).toMatchObject({ reassembled: 1, waiting: 128, evicted: 5000 - 128 })
   })
 
@@ -157,8 +199,36 @@ describe('bounds', () => {
   })
 
   test('a datagram has a bound of fragments', () => {
-    const pieces = Array.from({ length: 200 }, (_, i) => ({ at: i * 16, text: 'x'.repeat(8) }))
-    expect(run(pieces)).toMatchObject({ evicted: 1, waiting: 1 })
+    const pieces = Array.from({ length: 129 }, (_, i) => ({ at: i * 16, text: 'x'.repeat(8) }))
+    expect(run(pieces, { fragmentsOfDatagram: 128 })).toMatchObject({ evicted: 1, waiting: 0 })
+  })
+
+  test('a datagram in the smallest fragments is put together', () => {
+    const pieces = Array.from({ length: 8000 }, (_, i) => ({
+      at: i * 8,
+      text: 'x'.repeat(8),
+      last: i === 7999,
+    }))
+    expect(run(pieces)).toMatchObject({ reassembled: 1, waiting: 0 })
+  })
+
+  test('as Linux does, what was begun so many fragments of its source ago begins anew', () => {
+    const between = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ at: 8, text: 'x'.repeat(8), id: 9 + i }))
+    const first = { at: 0, text: 'aaaaaaaa' }
+    const last = { at: 8, text: 'b', last: true }
+    expect(run([first, ...between(63), last])).toMatchObject({ reassembled: 1 })
+    expect(run([first, ...between(64), last])).toMatchObject({ reassembled: 0, timedOut: 1 })
+    expect(run([first, ...between(64), { ...first, text: 'AAAAAAAA' }, last]).texts).toEqual(['17 AAAAAAAAb'])
+  })
+
+  test('fragments that were captured in different ways are not put together', () => {
+    const fragments = new IpFragments()
+    const one = (at: number, last: boolean, way?: string) =>
+      fragments.add({ ...fragment({ at, text: 'aaaaaaaa', last }), ...(way ? { way } : {}) })
+    expect(
+      [one(0, false, 'out'), one(8, true), one(8, true, 'out')].map((each) => each?.bytes.length),
+    ).toEqual([undefined, undefined, 16])
   })
 
   test('whatever comes, no more is held than allowed', () => {

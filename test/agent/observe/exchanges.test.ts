@@ -418,6 +418,18 @@ describe('for the lanes', () => {
     expect(asked(`${own}, <sip:1001@10.0.0.5>;expires=600`)?.isQuery).toBeUndefined()
   })
 
+  it('a 200 that lists nothing and says a time grants that', () => {
+    const grants = (headers: HeaderPair[]) => {
+      const talk = new Talk()
+      talk.request()
+      talk.answer(401, { nonce: 'n1' })
+      talk.request({ cseq: 2, nonce: 'n1', headers: [['Contact', '<sip:1001@10.0.0.5>']] })
+      return talk.answer(200, { cseq: 2, headers })?.grantedExpires
+    }
+    expect(grants([['Expires', '120']])).toBe(120)
+    expect(grants([])).toBe(0)
+  })
+
   it('a contact that was mended for a NAT is the one at its source', () => {
     const talk = new Talk()
     talk.request()

@@ -51,6 +51,11 @@ describe('it is quiet again after ten seconds', () => {
     ['of a sample that is whole', { samples: 400 }, 10],
     ['of few arrivals, by the rules’ counters', { arrivals: 4_900 }, 10],
     ['not while more than half arrives', { arrivals: 5_100 }, 20],
+    [
+      'not while the rules count more than a log that is short of time hands on',
+      { samples: 300, arrivals: 11_000 },
+      20,
+    ],
     ['not while the sample is full and nobody says what it is of', {}, 20],
     ['not while the softswitch answers as much', { samples: 400, answers: 5_000 }, 20],
   ])('%s', (_name, parts, after) => {

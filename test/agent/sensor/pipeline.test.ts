@@ -14,6 +14,7 @@ import {
   tunnelled,
   udp,
   vlan,
+  withChecksum,
 } from '../../packets.ts'
 
 const REGISTER =
@@ -96,6 +97,110 @@ describe('what the kernel’s log shows', () => {
 })
 
 describe('a live pipeline', () => {
+  it('believes the softswitch’s long answer that was captured as what went out, and no forged part of one', () => {
+    const long = ANSWER.replace('\r\n\r\n', `\r\nX: ${'x'.repeat(2000)}\r\n\r\n`)
+    const parts = fragments(udp({ sourcePort: 5060, destinationPort: 5062 }, long), {
+      family: 4,
+      size: 1480,
+      source: SERVER,
+      destination: CUSTOMER,
+    })
+    const observed = (wentOut: readonly boolean[]) => {
+      const seen: string[] = []
+      const pipeline = new Pipeline({
+        ports: { udp: new Set([5060]), tcp: new Set([5060]) },
+        isProtected: (address) => address === SERVER,
+        onObservation: ({ kind }) => seen.push(kind),
+      })
+      parts.forEach((layer, i) => {
+        const bytes = ethernet(layer)
+        const frame: Frame = { time: 1_700_000_000_000 + i, linkType: 1, bytes, originalLength: bytes.length }
+        pipeline.take(wentOut[i] ? { ...frame, wentOut: true } : frame)
+      })
+      return seen
+    }
+    expect(parts).toHaveLength(2)
+    expect(observed([true, true])).toEqual(['sip', 'exchange'])
+    for (const forged of [
+      [false, false],
+      [false, true],
+      [true, false],
+    ])
+      expect(observed(forged)).toEqual([])
+  })
+
+  it('does not count what its kernel drops for a wrong checksum', () => {
+    const ends = { source: CUSTOMER, destination: SERVER }
+    const right = withChecksum(ends, udp({ sourcePort: 5062 }, REGISTER))
+    const wrong = udp({ sourcePort: 5062, checksum: 0x1234 }, REGISTER)
+    expect(observe([ipv4(ends, right)], true)).toEqual(['register'])
+    expect(observe([ipv4(ends, wrong)], true)).toEqual([])
+    expect(observe([ipv4(ends, wrong)], false)).toEqual(['register'])
+  })
+
+  describe('over TCP', () => {
+    const there = { source: CUSTOMER, destination: SERVER }
+    const back = { source: SERVER, destination: CUSTOMER }
+    const bytes = (at: number, text: string, acknowledgement = 501) =>
+      ipv4(there, tcp({ sourcePort: 4000, sequence: 101 + at, acknowledgement }, text))
+    const says = (at: number, has: number, text: string) =>
+      ipv4(
+        back,
+        tcp(
+          { sourcePort: 5060, destinationPort: 4000, sequence: 501 + at, acknowledgement: 101 + has },
+          text,
+        ),
+      )
+    const handshake = [
+      ipv4(there, tcp({ sourcePort: 4000, sequence: 100, flags: { syn: true } }, '')),
+      ipv4(
+        back,
+        tcp(
+          {
+            sourcePort: 5060,
+            destinationPort: 4000,
+            sequence: 500,
+            acknowledgement: 101,
+            flags: { syn: true, ack: true },
+          },
+          '',
+        ),
+      ),
+    ]
+    const asked = REGISTER.replace('UDP', 'TCP').replace('\r\n\r\n', '\r\nContent-Length: 0\r\n\r\n')
+    const refused = asked.replace('REGISTER sip:r SIP/2.0', 'SIP/2.0 401 no')
+    const outcomes = (layers: Layer[]) =>
+      observations(layers, true).flatMap((seen) =>
+        seen.kind === 'exchange' ? [`${seen.account} ${seen.outcome}`] : [seen.kind],
+      )
+
+    it('a challenge is one', () => {
+      const all = [...handshake, bytes(0, asked), says(0, asked.length, refused)]
+      expect(outcomes(all)).toEqual(['register', 'sip', '1@r challenge'])
+    })
+
+    it('what is refused on a connection that contradicts itself was a try', () => {
+      // A segment that the kernel drops for its checksum first, and then the true one in its place.
+      const decoy = `OPTIONS sip:r SIP/2.0\r\nX: ${'x'.repeat(asked.length)}`.slice(0, asked.length)
+      const all = [...handshake, bytes(0, decoy), bytes(0, asked), says(0, asked.length, refused)]
+      expect(outcomes(all)).toEqual(['sip', '1@r failure'])
+    })
+
+    it('what came before its turn is read when its turn has come', () => {
+      const filler = 'OPTIONS sip:r SIP/2.0\r\nContent-Length: 0\r\n\r\n'
+      const all = [...handshake, bytes(asked.length, filler), bytes(0, asked), says(0, asked.length, refused)]
+      expect(outcomes(all)).toEqual(['register', 'sip', 'sip', '1@r challenge'])
+    })
+
+    it('nobody writes into somebody’s connection without what was received there', () => {
+      const far = 50_000_000
+      const forged = asked.replace('Call-ID: a', 'Call-ID: of-a-neighbour')
+      const all = [...handshake, bytes(0, asked), says(0, asked.length, refused)]
+      const written = [bytes(far, '\r\n'), bytes(far + 2, forged), says(refused.length, asked.length, '')]
+      expect(outcomes([...all, ...written])).toEqual(outcomes(all))
+    })
+  })
+
   it('observes a request to what is protected and its answer', () => {
     expect(observe([request, answer], true)).toEqual(['register', 'sip', 'exchange'])
   })
