@@ -99,22 +99,29 @@ export class SensorBriefing {
   #registeredBefore(): RegisteredBefore {
     const { clock, journal, keep, members, registrations } = this.#o
     const now = clock()
-    const ports = new Map<string, RegisteredBefore['ports'][number]>()
+    const ports: RegisteredBefore['ports'][number][] = []
+    const known = new Set<string>()
     const accounts = new Set<string>()
     let recorded: readonly RecordedExchange[] = []
-    for (const member of members().flat()) {
-      if (member.lane !== 'proven' || member.until <= now || ports.size >= MOST_PORTS) continue
-      const source = { address: member.address, port: member.port }
-      ports.set(showSource(source), { source, until: member.until - EXPIRY_GRACE })
-    }
     keep(() => {
       // Those that end last, where there are more than the sensor keeps.
-      for (const { account, address, port } of journal.provenEntries(now).slice(-MOST_PORTS))
-        accounts.add(`${showSource({ address, port })} ${account}`)
+      for (const { account, address, port, until } of journal.provenEntries(now).slice(-MOST_PORTS)) {
+        const source = { address, port }
+        ports.push({ source, account, until: until - EXPIRY_GRACE })
+        known.add(showSource(source))
+        accounts.add(`${showSource(source)} ${account}`)
+      }
       recorded = registrations({ limit: MOST_REGISTRATIONS })
     })
+    // What only the kernel held when the daemon started.
+    for (const member of members().flat()) {
+      if (member.lane !== 'proven' || member.until <= now || ports.length >= MOST_PORTS) continue
+      const source = { address: member.address, port: member.port }
+      if (!known.has(showSource(source)))
+        ports.push({ source, account: '', until: member.until - EXPIRY_GRACE })
+    }
     return {
-      ports: [...ports.values()],
+      ports,
       registrations: recorded.filter(
         ({ source, account, transport, grantedExpires, withCredentials, grade }) =>
           withCredentials &&

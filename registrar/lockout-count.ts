@@ -40,21 +40,23 @@ export class LockoutCount {
     at: EpochMilliseconds,
     limit: { readonly failures: number; readonly within: Seconds },
   ): LockoutEvidence | undefined {
-    const source = this.#failing.get(prefix) ?? { failures: [] }
-    source.failures.push({ at, account: hashText(account) })
     const from = at - limit.within * 1000
-    while (source.failures.length > limit.failures || (source.failures[0] && source.failures[0].at <= from)) {
-      source.failures.shift()
+    const { times, accounts: names } = this.#failing.get(prefix) ?? NONE
+    let gone = Math.max(0, times.length + 1 - limit.failures)
+    while (gone < times.length && times[gone]! <= from) gone++
+    const source = {
+      times: [...times.slice(gone), at],
+      accounts: [...names.slice(gone), hashText(account) | 0],
     }
     this.#failing.set(prefix, source)
-    if (source.failures.length < limit.failures) return undefined
+    if (source.times.length < limit.failures) return undefined
 
-    const accounts = new Set(source.failures.map((failure) => failure.account)).size
+    const accounts = new Set(source.accounts).size
     const goodAccounts = this.goodAccounts(prefix, at)
     if (accounts < FEWEST_ACCOUNTS) return undefined
     if (goodAccounts >= 2 && goodAccounts >= accounts) return undefined
     this.#failing.delete(prefix)
-    return { failures: source.failures.length, accounts, goodAccounts, sinceMs: at - source.failures[0]!.at }
+    return { failures: source.times.length, accounts, goodAccounts, sinceMs: at - source.times[0]! }
   }
 
   noteSuccess(prefix: Prefix, account: string, at: EpochMilliseconds): void {
@@ -80,9 +82,13 @@ export class LockoutCount {
 const FEWEST_ACCOUNTS = 3
 
 interface FailingSource {
-  /** Oldest first, never more than the limit. */
-  readonly failures: { readonly at: EpochMilliseconds; readonly account: number }[]
+  /** Oldest first, never more than the limit: two plain lists of numbers, since a flood makes thousands of them. */
+  readonly times: readonly EpochMilliseconds[]
+  /** The hash of each failure's account. */
+  readonly accounts: readonly number[]
 }
+
+const NONE: FailingSource = { times: [], accounts: [] }
 
 /** The longest registration that is granted by default: after it, a silent account is gone. */
 const GOOD_FOR: Milliseconds = 3_600_000

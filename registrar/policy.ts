@@ -134,7 +134,7 @@ export class RetryPolicy {
     const key = keyOf(account, source, unit)
     const known = this.#failing.get(key)
     const fresh = !known || at - known.lastAt > FORGOTTEN_AFTER
-    const failing = fresh ? { count: 0, firstAt: at, lastAt: at, ports: [] } : known
+    const failing = fresh ? { count: 0, firstAt: at, lastAt: at, ports: [source.port] } : known
     failing.count++
     failing.lastAt = at
     note(failing.ports, source.port)

@@ -1,6 +1,6 @@
 import { BoundedMap } from '../../registrar/bounded-map.ts'
 import { type Address, type Prefix, type Source, sourcePrefixOf } from '../../registrar/net/address.ts'
-import type { EpochMilliseconds, Milliseconds } from '../../registrar/net/time.ts'
+import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import { Detector } from '../detect/detector.ts'
 import type { DetectionPolicy, Verdict } from '../detect/verdict.ts'
 import type { ExchangeEnded, Observation } from '../observe/observation.ts'

@@ -188,7 +188,7 @@ export function strangerVerdict(
     grade: 'packet',
     reason:
       `${failures} failed registrations over ${sayNames(accounts)} account${accounts === 1 ? '' : 's'} from ${sayNames(ports)} ports; not blocked, ` +
-      'since the softswitch gives everybody the same nonces and so nobody knows whose they were',
+      `since ${ended.answersItsChallenge ? 'the softswitch gives everybody the same nonces' : 'their nonces were given to others'} and so nobody knows whose they were`,
     evidence: { failures, accounts, ports, goodAccounts: 0, times },
     duration,
   }

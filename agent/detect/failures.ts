@@ -23,6 +23,8 @@ import { ProvenPorts } from './proven-ports.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
 
 const MOST_SOURCES = 65_536
+/** Accounts that fail, each at its source: two for each of the addresses and ports that are told apart. */
+const MOST_FAILING = 32_768
 const MOST_PORTS = 16_384
 /** With so many good accounts behind it an address is an office, whose ports are suspended one by one for ever. */
 export const OFFICE = 16
@@ -81,7 +83,7 @@ export class FailureLadder {
     }: { capacity?: number; onLane?: (evidence: LaneEvidence) => void } = {},
   ) {
     this.#policy = policy
-    this.#retry = new RetryPolicy({ settings: policy, capacity: Math.min(capacity, MOST_SOURCES) })
+    this.#retry = new RetryPolicy({ settings: policy, capacity: Math.min(capacity, MOST_FAILING) })
     this.#provenPorts = new ProvenPorts({ capacity: Math.min(capacity, MOST_SOURCES) })
     this.#addresses = new BoundedMap({ capacity: Math.min(capacity, MOST_PORTS) })
     this.#ports = new BoundedMap({ capacity: Math.min(capacity, MOST_PORTS) })

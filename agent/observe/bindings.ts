@@ -11,6 +11,8 @@ const MOST_PORTS = 4_096
 const LONGEST_NAME = 128
 /** Phones refresh late, and the kernel's proven lane lasts so much longer too. */
 const GRACE: Milliseconds = 60_000
+/** Of one account, whose contacts are not known. */
+const MOST_UNNAMED = 15
 /** Contacts that a row of the record keeps. */
 export const MOST_RECORDED = 2
 
@@ -23,7 +25,7 @@ interface PortEnd {
 /** Where an account can be reached, as the softswitch said it in a 200. */
 export interface Binding {
   readonly account: string
-  /** The URI as it was written, cut short. */
+  /** The URI as it was written, cut short; empty where it is known from before a restart, and the next 200 will say it. */
   readonly contact: string
   /** Who registered it; null for one that another phone's 200 listed and that nobody was seen to register. */
   readonly source: Source | null
@@ -102,9 +104,20 @@ export class LearntBindings {
     }
   }
 
-  /** Somebody is registered from there until then, as is known from before a restart; who, nobody knows any more. */
-  restorePort(source: Source, until: EpochMilliseconds): void {
+  /**
+   * Somebody is registered over UDP from there until then, as is known from before a restart; `account`: empty where
+   * nobody knows any more who it is. By what contact the next 200 says.
+   */
+  restorePort(
+    source: Source,
+    of: { readonly account: string; readonly until: EpochMilliseconds; readonly now: EpochMilliseconds },
+  ): void {
+    const { account, until, now } = of
     this.#setPort(source, { until: until + GRACE, transport: 'udp' })
+    if (account === '') return
+    const seen = { registeredAt: now, refreshedAt: now, expiresAt: until }
+    const binding: Binding = { account, contact: '', source, transport: 'udp', userAgent: '', ...seen }
+    this.#keep(account, [...(this.#accounts.get(account) ?? []).slice(-MOST_UNNAMED), binding], now)
   }
 
   #learn(
@@ -127,7 +140,7 @@ export class LearntBindings {
         renew(binding, { ended, account, live, since, isOwn: binding.contact === ownContact }),
       )
     const contacts = new Set(listed.map(({ contact }) => contact))
-    const others = isWhole ? [] : live.filter(({ contact }) => !contacts.has(contact))
+    const others = isWhole ? [] : live.filter(({ contact }) => contact !== '' && !contacts.has(contact))
     this.#keep(account, [...others, ...listed], at)
     return {
       account,

@@ -75,8 +75,12 @@ export interface KnownSuccess {
 
 /** Who is registered, as it was known before the sensor started. */
 export interface RegisteredBefore {
-  /** Addresses and ports over UDP that the kernel serves as proven. */
-  readonly ports: readonly { readonly source: Source; readonly until: EpochMilliseconds }[]
+  /** Accounts at addresses and ports over UDP that the kernel serves as proven; `account` is empty where nobody knows. */
+  readonly ports: readonly {
+    readonly source: Source
+    readonly account: string
+    readonly until: EpochMilliseconds
+  }[]
   /** What was recorded of their registrations, in the order in which they were made. */
   readonly registrations: readonly RecordedExchange[]
 }

@@ -101,8 +101,8 @@ export class Sensor {
     this.#figures = new ObservedFigures(this.#detector)
     for (const { source, at, until, accounts } of settings.known)
       this.#detector.sources.known(source, at, until, accounts)
-    for (const { source, until } of settings.registered?.ports ?? [])
-      this.#detector.bindings.restorePort(source, until)
+    for (const { source, account, until } of settings.registered?.ports ?? [])
+      this.#detector.bindings.restorePort(source, { account, until, now: Date.now() })
     this.#detector.bindings.restore(settings.registered?.registrations ?? [])
     this.#pipeline = new Pipeline({
       ports: { udp: new Set(settings.udpPorts), tcp: new Set(settings.tcpPorts) },

@@ -10,6 +10,7 @@ export interface AccountView {
 /** Who is registered, and for how long. */
 export interface BindingView {
   readonly aor: string
+  /** Empty where it is known from before a restart, until the phone registers again. */
   readonly contact: string
   /** Address and port that registered it; empty where nobody was seen to. */
   readonly source: string

@@ -83,8 +83,16 @@ export function prefixOfAddress(address: Address): Prefix {
  * one address of a /64 has them all.
  */
 export function sourcePrefixOf(address: Address): Prefix {
-  return familyOf(address) === 4 ? (`${address}/32` as Prefix) : prefixOf(address, 64)
+  if (address !== lastAddress) {
+    lastPrefix = familyOf(address) === 4 ? (`${address}/32` as Prefix) : prefixOf(address, 64)
+    lastAddress = address
+  }
+  return lastPrefix
 }
+
+/** One packet asks many times, and what ten tables keep of it shall be one string. */
+let lastAddress: Address | undefined
+let lastPrefix = '' as Prefix
 
 export function splitPrefix(prefix: Prefix): { address: Address; length: number } {
   const slash = prefix.indexOf('/')

@@ -69,6 +69,7 @@ function watch(engine: CaptureEngine | 'auto', device = 'v1', frames: FrameDirec
   const fragments = new IpFragments()
   const seen: string[] = []
   const cameIn: string[] = []
+  const wentOut: string[] = []
   const arrivals: number[] = []
   const times: number[] = []
   const states: CaptureState[] = []
@@ -88,6 +89,10 @@ function watch(engine: CaptureEngine | 'auto', device = 'v1', frames: FrameDirec
         cameIn.push(text)
         return
       }
+      if (frame.wentOut) {
+        wentOut.push(text)
+        return
+      }
       seen.push(text)
       arrivals.push(Date.now())
       times.push(packet.time)
@@ -105,7 +110,7 @@ function watch(engine: CaptureEngine | 'auto', device = 'v1', frames: FrameDirec
       () => texts.every((text) => seen.includes(text)),
       () => `to see ${texts.join()}, but saw ${seen.join()}; ${JSON.stringify(states)}`,
     )
-  return { capture, seen, cameIn, arrivals, times, states, statistics, running, saw }
+  return { capture, seen, cameIn, wentOut, arrivals, times, states, statistics, running, saw }
 }
 
 function isAlive(pid: number): boolean {
@@ -204,6 +209,35 @@ describe.skipIf(!isRoot)('live capture', () => {
     )
     expect(new Set(watched.cameIn)).toEqual(new Set(['SIP/2.0 200 from a phone']))
     expect(watched.seen).toEqual([])
+  })
+
+  test('what goes out in fragments is shown apart, and the same from outside is not', async () => {
+    watched = watch('pcap', 'v1', 'outside-in')
+    watched.capture.start()
+    await watched.running()
+    const ports = { sourcePort: 5060, destinationPort: 5070 }
+    const long = (text: string) => {
+      const datagram = p.udp(ports, `${text} ${'x'.repeat(2000)}`)
+      return p.fragments(datagram, { family: 4, size: 1480 }).map((layer) => p.ethernet(layer))
+    }
+    const longRequest = p
+      .fragments(p.udp({ destinationPort: 5060 }, `REGISTER sip:long ${'x'.repeat(2000)}`), {
+        family: 4,
+        size: 1480,
+        identification: 2,
+      })
+      .map((layer) => p.ethernet(layer))
+    await until(
+      () => {
+        void send(near, 'v1', long('SIP/2.0 200 true'))
+        return watched.wentOut.length >= 2
+      },
+      () => `what went out, but saw ${watched.seen.join()}`,
+    )
+    await send(far, 'v0', [...long('SIP/2.0 200 forged'), ...longRequest])
+    await watched.saw('REGISTER sip:long xxxxxx')
+    expect(new Set(watched.wentOut)).toEqual(new Set(['SIP/2.0 200 true xxxxxxx']))
+    expect(new Set(watched.seen)).toEqual(new Set(['REGISTER sip:long xxxxxx']))
   })
 
   test('from the moment when it says that it runs, not a frame is missing', async () => {

@@ -71,7 +71,9 @@ describe.runIf(canRun({ programs: ['ip', 'iptables', 'ipset', 'kamailio', 'sipp'
     }, async () => {
       await register(1_001, 6_001)
       await eventually(async () => (await registered()).length === 1, 5_000, 'the binding')
-      const before = await registered()
+      // What it saw in its last second nobody wrote down: then the contact is missing until the phone registers again.
+      const phones = async () => (await registered()).map(([aor, source]) => [aor, source])
+      const before = await phones()
       const pid = sensorOf(ringfence.daemon!.pid)
       process.kill(pid, 'SIGSTOP')
       await eventually(async () => (await ringfence.status()).sensor.state === 'failed', 8_000, 'the fault')
@@ -86,7 +88,7 @@ describe.runIf(canRun({ programs: ['ip', 'iptables', 'ipset', 'kamailio', 'sipp'
       await ringfence.daemon!.says(/killed, since it said nothing for 10 s: it is stopped/)
       await eventually(async () => (await ringfence.status()).sensor.state === 'running', 10_000, 'the next')
       expect(sensorOf(ringfence.daemon!.pid)).not.toBe(pid)
-      expect(await registered()).toEqual(before)
+      expect(await phones()).toEqual(before)
       await register(1_002, 6_002)
       await eventually(async () => (await registered()).length === 2, 5_000, 'what it sees')
     })

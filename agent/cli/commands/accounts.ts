@@ -86,7 +86,7 @@ export function bindingsCommand(deps: CliDeps): Command {
             ],
             bindings.map((binding) => [
               binding.aor,
-              binding.contact,
+              binding.contact || '(not known yet)',
               binding.source === '' ? 'not seen' : binding.source,
               binding.transport,
               showTime(binding.registeredAt),

@@ -104,7 +104,14 @@ function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: 
   ]
   return lines
     .join('\n')
-    .concat('\n', facts(rows), looksInWords(status), changesOfState(status), wouldLimit(status), wouldHaveDone(status))
+    .concat(
+      '\n',
+      facts(rows),
+      looksInWords(status),
+      changesOfState(status),
+      wouldLimit(status),
+      wouldHaveDone(status),
+    )
 }
 
 /** How requests are read, where that is not the usual way. */

@@ -28,7 +28,10 @@ export function traceCommand(deps: CliDeps): Command {
       'ringfence trace --src [2001:db8::7]:5060 --payload packet.bin --interface eth0',
     ],
   })
-    .requiredOption('--src <address[:port]>', 'where it comes from, IPv6 with a port in brackets; default port 5060')
+    .requiredOption(
+      '--src <address[:port]>',
+      'where it comes from, IPv6 with a port in brackets; default port 5060',
+    )
     .option('--dst <address[:port]>', 'where it goes; without it a protected address and port')
     .addOption(new Option('--proto <protocol>', 'the transport').choices(['udp', 'tcp']).default('udp'))
     .addOption(

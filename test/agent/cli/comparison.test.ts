@@ -287,6 +287,16 @@ describe('explain', () => {
     pastDecisions: [],
   }
 
+  test('says when the sensor did not answer, and that is exit code 3', async () => {
+    const unanswered = 'The sensor did not answer.'
+    const unseen = { firstSeen: null, lastSeen: null, registers: 0, challenges: 0, successes: 0 }
+    await serve({ ...PHONE, ...unseen, lane: 'unknown', unanswered })
+    const { code, out, err } = await run(place, ['explain', '198.51.100.7'])
+    expect([code, err]).toEqual([3, 'ringfence: The sensor did not answer.\n'])
+    expect(out).toContain('seen         not known: the sensor did not answer\n')
+    expect(out).not.toMatch(/never|REGISTERs {3}/)
+  })
+
   test('of an ordinary phone fits a small screen', async () => {
     await serve(PHONE)
     const { code, out } = await run(place, ['explain', '198.51.100.7'])

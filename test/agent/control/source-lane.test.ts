@@ -81,6 +81,13 @@ it.each<{
       'It registered, and the registration still lasts, but the kernel holds none of its ports apart: it was let go for lack of room, or speaks TCP.',
   },
   {
+    state: { members: [[returning('198.51.100.7/32', 1, LATER)]] },
+    known: { bound: [{ address: address(PHONE), port: 40_123, transport: 'tcp', until: LATER }] },
+    lane: 'returning',
+    reason:
+      'It is registered over TCP from port 40123; connections that stand are left alone, and for new ones it counts that it registered one account within the last days.',
+  },
+  {
     // Its ports were evicted, and its address was not.
     state: { members: [[returning('198.51.100.7/32', 1, LATER)]] },
     known: { provenUntil: LATER },

@@ -36,6 +36,27 @@ it.each<{ of: string; enforced?: true; notice?: string; over: unknown }>([
   },
 )
 
+it('the story says that the sensor did not answer, and nothing of what was seen', async () => {
+  const story = await tellStory(address('203.0.113.7'), {
+    clock: () => NOW,
+    config: () => ({ policy: POLICY }) as never,
+    decisions: { about: () => [], isAllowed: () => false, configuredAllow: [] } as never,
+    desired: () => desired({}),
+    explainSource: async () => undefined,
+    journal: { decisionsOf: () => [], verdictsOf: () => [], provenAt: () => [] } as never,
+    drops: undefined,
+    overSipLimit: [],
+    sipEnforced: () => false,
+    port: null,
+    notice: null,
+  })
+  expect(story).toMatchObject({
+    unanswered: expect.stringMatching(/^The sensor did not answer/),
+    laneReason: expect.stringContaining('the sensor did not answer'),
+    evidence: [],
+  })
+})
+
 it('the story of a port is what of the address is about it, and says who ended what', async () => {
   const source = (port: number) => ({ kind: 'source', address: address('203.0.113.7'), port })
   const decision = (id: number, port: number, ended: object = {}) => ({

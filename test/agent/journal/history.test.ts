@@ -105,6 +105,22 @@ describe('the record of exchanges', () => {
     history.close()
   })
 
+  it('keeps failures apart by what their nonces prove, and gives that back', () => {
+    const history = open()
+    const failed = { outcome: 'failure', status: 401, grantedExpires: 0, grade: 'path' } as const
+    const kinds = [
+      { nonceOfPort: true, nonceIssued: true, pathCertain: true },
+      { nonceOfPort: false, nonceIssued: true, pathCertain: true },
+      { nonceOfPort: false, nonceIssued: false, pathCertain: false },
+    ]
+    const rows = kinds.map((kind) => exchange({ ...failed, ...kind }))
+    history.write(batch({ exchanges: rows }))
+    history.write(batch({ exchanges: [rows[1]!] }))
+    const told = history.exchangesBetween(NOW, NOW + HOUR)
+    expect(new Set(told)).toEqual(new Set([rows[0], { ...rows[1], count: 2 }, rows[2]]))
+    history.close()
+  })
+
   it('gives back what it was given, and puts what repeats together', () => {
     const history = open()
     history.write(batch({ exchanges: [exchange()], registers: [minute()], totals: [totals()] }))

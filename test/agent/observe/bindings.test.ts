@@ -155,7 +155,7 @@ describe('learnt bindings', () => {
     const bindings = new LearntBindings()
     bindings.learn(success([desk]))
     bindings.learn(success([mobile], { account: 'other', source: AWAY, transport: 'tcp' }))
-    bindings.restorePort({ ...HOME, port: 5072 }, START + 900_000)
+    bindings.restorePort({ ...HOME, port: 5072 }, { account: '', until: START + 900_000, now: START })
     const home = '203.0.113.7/32' as Prefix
     expect(bindings.boundIn(home, { now: START, limit: 9 })).toEqual([
       { ...HOME, port: 5072, transport: 'udp', until: START + 900_000 },
@@ -188,6 +188,21 @@ describe('learnt bindings', () => {
     expect(new Set(after.list(now, { limit: 9 }))).toEqual(new Set(before.list(now, { limit: 9 })))
     expect(after.isBoundAt(HOME, now)).toBe(true)
     expect(after.of('gone', now)).toEqual([])
+  })
+
+  it('are put back without their contacts where only the port is known, until the next 200 says them', () => {
+    const bindings = new LearntBindings()
+    const restored = { account: '1001@example.com', until: START + 900_000, now: START }
+    bindings.restorePort(HOME, restored)
+    bindings.restorePort(AWAY, restored)
+    expect(bindings.of('1001@example.com', START)).toMatchObject([
+      { contact: '', source: HOME, expiresAt: START + 900_000 },
+      { contact: '', source: AWAY },
+    ])
+    const learnt = bindings.learn(success([desk, listed(mobile)], { time: START + 1 }))
+    expect(learnt.own).toMatchObject({ contact: desk.contact, source: HOME })
+    expect(contacts(bindings.of('1001@example.com', START + 1))).toEqual([desk.contact, mobile.contact])
+    expect([bindings.isBoundAt(HOME, START + 2), bindings.isBoundAt(AWAY, START + 2)]).toEqual([true, true])
   })
 
   it('take nothing for gone that the record had no room for', () => {

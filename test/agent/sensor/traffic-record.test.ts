@@ -37,6 +37,20 @@ describe('exchanges, put together', () => {
     ])
   })
 
+  it('are rows of their own where their nonces prove more or less', () => {
+    const tally = new ExchangeTally()
+    for (const nonceOfPort of [true, false, true]) tally.add(failure(START, { nonceOfPort }))
+    tally.add(failure(START, { nonceOfPort: false, pathCertain: false }))
+    const told = tally
+      .take()
+      .exchanges.map(({ nonceOfPort, pathCertain, count }) => [nonceOfPort, pathCertain, count])
+    expect(told).toEqual([
+      [true, true, 2],
+      [false, true, 1],
+      [false, false, 1],
+    ])
+  })
+
   it('have a bound and a counter, and are told in bounded portions', () => {
     const tally = new ExchangeTally({ most: 5_000 })
     for (let i = 0; i < 6_000; i++) tally.add(failure(START, { account: `${i}@example.com` }))
