@@ -45,7 +45,10 @@ export class ReturningSources {
   readonly #shares: Shares<ReturningSource>
   #written = new Map<Prefix, ReturningEntry>()
   /** A forger can have any of them slowed, so the list has an end. */
-  readonly #slowed = new BoundedMap<Prefix, ReturningSource>({ capacity: MOST_SLOWED })
+  readonly #slowed = new BoundedMap<Prefix, ReturningSource>({
+    capacity: MOST_SLOWED,
+    onLetGo: (_, known) => this.#serveAgain(known),
+  })
 
   constructor(parts: MemberParts, { capacity }: { readonly capacity: number }) {
     this.#parts = parts
@@ -130,10 +133,14 @@ export class ReturningSources {
     for (const [source, known] of this.#slowed.entries()) {
       if (known.slowedUntil > now) continue
       this.#slowed.delete(source)
-      known.slowedUntil = 0
-      const held = this.#parts.get(keyOf(source))
-      if (held) this.#write(known, held.until - RETURNING_FOR)
+      this.#serveAgain(known)
     }
+  }
+
+  #serveAgain(known: ReturningSource): void {
+    known.slowedUntil = 0
+    const held = this.#parts.get(keyOf(known.source))
+    if (held) this.#write(known, held.until - RETURNING_FOR)
   }
 
   /** What changed since the last call, for the journal. */

@@ -194,6 +194,13 @@ export function strangerVerdict(
   }
 }
 
+/** Who guesses by INVITE is not stopped by the loss of his REGISTERs. */
+export function reaching(verdict: Verdict, { method }: ExchangeEnded): Verdict {
+  if (method === undefined) return verdict
+  const reason = `${verdict.reason.replace('failed registrations', 'refused passwords')}, the last one in ${method}`
+  return { ...verdict, scope: verdict.action === 'suspend' ? 'sip' : verdict.scope, reason }
+}
+
 function sayLasted(span: Milliseconds): string {
   return showDuration(Math.max(1, Math.ceil(span / 1_000)))
 }

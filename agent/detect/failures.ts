@@ -6,10 +6,18 @@ import type { ExchangeEnded } from '../observe/observation.ts'
 import { escalated, FailingAddress, HOPPING_PORTS } from './failing-address.ts'
 import { FailingPort, TRIES_OF_A_PHONE } from './failing-port.ts'
 import {
+  isCertain,
+  isConnection,
+  isOfVeryPort,
+  isOverIssuedNonce,
+  isOverSentNonce,
+} from './failure-evidence.ts'
+import {
   cutConnection,
   type FailureCounts,
   guessingPortVerdict,
   lockoutVerdict,
+  reaching,
   slowedVerdict,
   strangerVerdict,
   suspendVerdict,
@@ -503,13 +511,6 @@ export class FailureLadder {
   }
 }
 
-/** Who guesses by INVITE is not stopped by the loss of his REGISTERs. */
-function reaching(verdict: Verdict, { method }: ExchangeEnded): Verdict {
-  if (method === undefined) return verdict
-  const reason = `${verdict.reason.replace('failed registrations', 'refused passwords')}, the last one in ${method}`
-  return { ...verdict, scope: verdict.action === 'suspend' ? 'sip' : verdict.scope, reason }
-}
-
 /** What a failure is judged by. */
 interface Facts {
   readonly about: FailingSource
@@ -518,31 +519,6 @@ interface Facts {
   readonly address: FailingAddress
   /** Failures in a row of one account from this very port, as many as suspend it. */
   readonly row: Suspended | undefined
-}
-
-/** Whether its port is a connection whose other end is proven to be there. */
-function isConnection({ transport }: ExchangeEnded, grade: FailureGrade): boolean {
-  return transport === 'tcp' && grade === 'path'
-}
-
-/** Whether it is known that the softswitch gives nonces to one source each. A handshake needs no nonce. */
-function isCertain({ pathCertain, transport }: ExchangeEnded): boolean {
-  return transport === 'tcp' || pathCertain !== false
-}
-
-/** Over UDP: the nonce went to exactly this address and port. Over TCP nobody else writes into a connection. */
-function isOfVeryPort({ transport, nonceOfPort }: ExchangeEnded): boolean {
-  return transport === 'tcp' || nonceOfPort === true
-}
-
-/** Credentials over a nonce that the softswitch gave to somebody: nobody made it up. */
-function isOverIssuedNonce(ended: ExchangeEnded): boolean {
-  return isOverSentNonce(ended) || (ended.outcome === 'failure' && ended.nonceIssued === true)
-}
-
-/** Credentials over a nonce that went last to this very address and port. */
-function isOverSentNonce({ outcome, answersItsChallenge }: ExchangeEnded): boolean {
-  return outcome === 'failure' && answersItsChallenge
 }
 
 function countsOf({ accounts, ports }: FailingAddress, now: EpochMilliseconds): FailureCounts {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { DecisionView } from '../../dashboard/api/decisions.ts'
+import type { StatusSnapshot } from '../../dashboard/api/status.ts'
 import { castOf, OFFICE, OFFICE_GUESSER_PORTS } from '../../scripts/siege/cast.ts'
 import { Guard } from '../../scripts/siege/guard.ts'
 import { isHonest } from '../../scripts/siege/honest.ts'
@@ -10,9 +11,11 @@ import { SERVER, SiegeStage } from '../../scripts/siege/stage.ts'
 import { canRun } from '../requirements.ts'
 
 const able = canRun({ programs: ['ip', 'ss', 'iptables', 'ipset', 'kamailio'] })
-const SERVICE = { server: SERVER, port: 5_060, seed: 7, longest: 80 }
+const SERVICE = { server: SERVER, port: 5_060, seed: 7, longest: 140 }
 const OFFICE_PHONES = 200
 const GUESSING_FOR = 20_000
+/** At other addresses: by their nonces alone it is known whether they are shared. */
+const CUSTOMERS = 24
 
 // The longer one, with other customers beside it: npm run siege -- --attack office-guesser
 describe.runIf(able).each<Nonces>(['shared', 'unique'])(
@@ -32,11 +35,20 @@ describe.runIf(able).each<Nonces>(['shared', 'unique'])(
         await startSoftswitch(stage, nonces)
         const guard = new Guard(stage)
         await guard.start()
-        const cast = castOf({ customers: 0, ordinary: 0, newcomers: 0, office: OFFICE_PHONES }, [0, 0])
+        const cast = castOf(
+          { customers: CUSTOMERS, ordinary: 0, newcomers: 0, office: OFFICE_PHONES },
+          [0, 0],
+        )
         const groups = cast.groups.map((group) => ({ ...group, every: [4, 8], within: [0, 8] }) as const)
         const phones = new Phones(stage, { ...SERVICE, reuseNonce: 0.5, groups })
         const all = () => phones.registered().office === OFFICE_PHONES
         await until(all, { within: 60_000, what: 'the office registered' })
+
+        const areLearnt = async () => {
+          const status = await guard.command<StatusSnapshot>('status')
+          return status.nonces.some(({ state }) => state === nonces)
+        }
+        await until(areLearnt, { within: 60_000, what: `nonces known to be ${nonces}`, every: 500 })
 
         phones.attackBegins()
         // Three accounts of the office itself: their owners, at the same address, must not pay for it.

@@ -4,6 +4,7 @@ import { Lanes } from '../../../agent/decide/lanes.ts'
 import type { LaneEvidence } from '../../../agent/detect/lane-evidence.ts'
 import type { Address, Prefix, Source } from '../../../registrar/net/address.ts'
 import { type Member, returningTier } from '../../../rules/desired-state.ts'
+import { keyOfMember } from '../../../rules/elements.ts'
 
 /** A multiple of every step to which ends are put off. */
 const START = 1_699_999_200_000
@@ -300,6 +301,52 @@ describe('what outlives a restart', () => {
     const lasting = fed.members().filter(({ lane }) => lane !== 'answered')
     expect(new Set(again.members())).toEqual(new Set(lasting))
     expect(again.lanes.takeChanges()).toEqual({ proven: [], unproven: [], returning: [] })
+  })
+})
+
+describe('a returning address whose ports fail as no phones do', () => {
+  const office = at('203.0.113.60', 2_000)
+  const source = '203.0.113.60/32' as Prefix
+  const keys = (fed: Fed) => fed.of('returning').map(keyOfMember)
+
+  it('has the smallest bucket until that is over, and no ports apart over nonces that all are given', () => {
+    const fed = new Fed()
+    for (let i = 0; i < 60; i++) fed.registered({ ...office, port: 2_000 + i }, { account: `a${i}` })
+    expect(keys(fed)).toEqual([`rf-ret34 ${office.address}`])
+    fed.take({ kind: 'guessing', at: START, source, until: START + 3 * MINUTE })
+    expect(keys(fed)).toEqual([`rf-ret14 ${office.address}`])
+    fed.answered({ ...office, port: 9_000 }, { own: false })
+    fed.answered({ ...office, port: 9_001 }, { own: true })
+    expect(fed.of('answered').map(({ port }) => port)).toEqual([9_001])
+    // Registrations go on, and its ports are served as ever.
+    fed.now += 2 * MINUTE
+    fed.registered(office, { account: 'a0' })
+    expect(keys(fed)).toEqual([`rf-ret14 ${office.address}`])
+    expect(fed.of('proven')).toHaveLength(60)
+    fed.now += 2 * MINUTE
+    fed.lanes.sweep(fed.now)
+    expect(keys(fed)).toEqual([`rf-ret34 ${office.address}`])
+    fed.answered({ ...office, port: 9_002 }, { own: false })
+    expect(fed.of('answered').map(({ port }) => port)).toEqual([9_001, 9_002])
+  })
+
+  it('keeps its bucket where it is an aggregator, or nobody registered there', () => {
+    const fed = new Fed()
+    for (let i = 0; i < 20; i++) fed.registered(office, { account: `a${i}` })
+    fed.take({ kind: 'guessing', at: START, source, until: START + MINUTE })
+    expect(keys(fed)).toEqual([`rf-ret34 ${office.address}`])
+    fed.take({ kind: 'guessing', at: START, source: '198.51.100.1/32' as Prefix, until: START + MINUTE })
+    expect(fed.of('returning')).toHaveLength(1)
+  })
+
+  it('may be any of thousands, which have an end', () => {
+    const fed = new Fed({ capacity: 10_000 })
+    for (let i = 0; i < 5_000; i++) {
+      const address = `10.1.${i >> 8}.${i & 255}`
+      for (let n = 0; n < 6; n++) fed.registered(at(address, 1_000 + n), { account: `${i} ${n}` })
+      fed.take({ kind: 'guessing', at: START, source: `${address}/32` as Prefix, until: START + HOUR })
+    }
+    expect(fed.of('returning').filter(({ slowedUntil }) => slowedUntil !== undefined)).toHaveLength(4_096)
   })
 })
 
