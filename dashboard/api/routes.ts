@@ -31,7 +31,12 @@ export function addRoutes(app: FastifyInstance, options: { plane: ControlPlane; 
   )
   api.get(
     '/sources/:address',
-    { schema: { ...say('What is known of one source, or of an address and port of it'), params: AddressParams } },
+    {
+      schema: {
+        ...say('What is known of one source, or of an address and port of it'),
+        params: AddressParams,
+      },
+    },
     (request) => plane.explain(readAddressOrPort(request.params.address)),
   )
   api.get(

@@ -7,7 +7,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RulesEngine } from '../../rules/engine.ts'
 import { IptablesKernel } from '../../rules/iptables-kernel.ts'
 import { WRITTEN_SETS } from '../../rules/names.ts'
-import { isEmptyPlan, planChanges } from '../rules/whole-plan.ts'
 import {
   block,
   denied,
@@ -21,6 +20,7 @@ import {
   sizes,
   traffic,
 } from '../rules/desired.ts'
+import { isEmptyPlan, planChanges } from '../rules/whole-plan.ts'
 import { eventually, Running } from '../stage/running.ts'
 import { Namespace } from './namespace.ts'
 
