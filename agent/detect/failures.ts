@@ -4,7 +4,8 @@ import type { EpochMilliseconds } from '../../registrar/net/time.ts'
 import { type FailureGrade, type PolicyOutcome, RetryPolicy, type Suspended } from '../../registrar/policy.ts'
 import type { ExchangeEnded } from '../observe/observation.ts'
 import { escalated, FailingAddress, HOPPING_PORTS } from './failing-address.ts'
-import { FailingPort, TRIES_OF_A_PHONE } from './failing-port.ts'
+import { FailingPort } from './failing-port.ts'
+import type { FailingSource } from './failing-source.ts'
 import {
   isCertain,
   isConnection,
@@ -25,44 +26,19 @@ import {
 } from './failure-verdicts.ts'
 import { ForgeableGuesses } from './forgeable-guesses.ts'
 import type { LaneEvidence } from './lane-evidence.ts'
-import { FEWEST_ACCOUNTS, PORTS_A_PHONE } from './looks-like-phones.ts'
+import { FEWEST_ACCOUNTS } from './looks-like-phones.ts'
 import { portKey } from './port-key.ts'
 import { ProvenPorts } from './proven-ports.ts'
 import type { DetectionPolicy, Verdict } from './verdict.ts'
+import { isSmallShare, sparing } from './who-is-spared.ts'
 
 const MOST_SOURCES = 65_536
 /** Accounts that fail, each at its source: two for each of the addresses and ports that are told apart. */
 const MOST_FAILING = 32_768
 const MOST_PORTS = 16_384
-/** With so many good accounts behind it an address is an office, whose ports are suspended one by one for ever. */
-export const OFFICE = 16
-/** A phone that fails does so some times in ten minutes; beyond this for each good account, guessing is what goes on. */
-const FAILURES_A_GOOD_ACCOUNT = 10
-/** An SBC or proxy brings many accounts from one port: for one that fails the others must not suffer. */
-const ACCOUNTS_OF_AN_AGGREGATOR = 2
-/** Over TCP one is enough, since a cut connection is cut for all that it carries. */
-const ACCOUNTS_OF_A_SHARED_CONNECTION = 1
 /** One account and so many ports: as many as no phone has, whatever the account. */
 const FAR_TOO_MANY_PORTS = 8
 const LONGEST_NAME = 128
-
-/** What is known of the source that failed. */
-export interface FailingSource {
-  /** Somebody at this source is registered right now. */
-  readonly liveBinding: boolean
-  /** Where a live binding is known from before a restart, nobody knows its port. How many accounts there were; else 0. */
-  readonly restored: number
-  /** No success within the last days, nor known from before a restart. */
-  readonly stranger: boolean
-  /** Accounts that registered from there within about a day, up to some dozens, those of before a restart with them. */
-  readonly goodAccounts: number
-  /** Those that were seen to do so. */
-  readonly seenGood: number
-  /** An SBC or proxy is there, which brings many accounts. */
-  readonly isAggregator: boolean
-  /** This very account registered at this address within a day. */
-  readonly isKnownHere: boolean
-}
 
 /**
  * From refused credentials to measures that fit: first the address and port that fails; then, when it hops from port
@@ -162,7 +138,8 @@ export class FailureLadder {
     const counted = { failures: port.accounts.events(time), accounts: port.accounts.names(time) }
     if (ended.method !== undefined && this.#isOwnersFault(ended, counted)) return slowed
     port.measured(account)
-    return [...slowed, ...verdicts.map((verdict) => reaching(this.#sparing(verdict, ended, facts), ended))]
+    const judged = { about, port, address, provenPorts: this.#provenPorts }
+    return [...slowed, ...verdicts.map((verdict) => reaching(sparing(verdict, ended, judged), ended))]
   }
 
   /** Over a nonce that somebody was given, from a registered port: people are told, and nothing else may follow. */
@@ -277,8 +254,7 @@ export class FailureLadder {
     }
     if (outcome.kind === 'lockout' && !nobodyGood && !phones) {
       const hops = address.ports.names(time) >= HOPPING_PORTS
-      if (hops && this.#isSmallShare(address, facts, ended))
-        return [this.#suspendUnproven(ended, address, good)]
+      if (hops && isSmallShare(address, about, ended)) return [this.#suspendUnproven(ended, address, good)]
       // One wrong try of a registered phone is not what the others are locked out for.
       const isOfPort = port.accounts.events(time) >= outcome.evidence.failures
       if (isOfPort && port.accounts.names(time) >= FEWEST_ACCOUNTS) {
@@ -300,7 +276,7 @@ export class FailureLadder {
 
     if (mayTakeAll) address.noteSuspended(ended, time)
     const hops = mayTakeAll && address.suspendedPorts(time) >= HOPPING_PORTS && !looksLikePhones()
-    if (hops && !nobodyGood && this.#isSmallShare(address, facts, ended)) {
+    if (hops && !nobodyGood && isSmallShare(address, about, ended)) {
       const unproven = this.#suspendUnproven(ended, address, good)
       return isConnection(ended, grade) ? [...this.#cut(ended, facts), unproven] : [unproven]
     }
@@ -425,24 +401,6 @@ export class FailureLadder {
     return strangerVerdict(ended, { ...counts, times: before + 1, duration: escalated(before, this.#policy) })
   }
 
-  /** Whether failures outweigh the good traffic of an address so far that its unproven ports may go together. */
-  #isSmallShare(address: FailingAddress, { about }: Facts, { time, transport }: ExchangeEnded): boolean {
-    const { goodAccounts: good, seenGood, liveBinding, stranger } = about
-    // Just restarted: who is good there is not known yet, so his port alone is what a failure costs.
-    if (seenGood === 0 && liveBinding) return false
-    if (good >= OFFICE) return false
-    const accounts = address.accounts.names(time)
-    const failures = address.accounts.events(time)
-    // Over TCP a phone with a wrong password may have a new port for each try: what tells it from a guesser is its pace.
-    const isPaceOfPhones = transport === 'udp' || failures <= TRIES_OF_A_PHONE * accounts
-    if (transport === 'tcp' && accounts < FEWEST_ACCOUNTS && isPaceOfPhones) return false
-    if (isPaceOfPhones && address.looksLikePhones(time, { good, stranger })) return false
-    // Phones with wrong passwords have an account and a port or two each; who has many more ports than that hops.
-    const fewPorts = transport === 'tcp' || address.ports.names(time) <= PORTS_A_PHONE * accounts
-    if (isPaceOfPhones && good >= 2 && good >= accounts && fewPorts) return false
-    return failures > FAILURES_A_GOOD_ACCOUNT * good
-  }
-
   /** Passwords that were tried from one port; who is refused without any guesses nothing. */
   #noteAtPort({ source, account, outcome, time }: ExchangeEnded): FailingPort {
     const key = portKey(source)
@@ -474,40 +432,6 @@ export class FailureLadder {
     }
     this.#addresses.set(prefix, address)
     return address
-  }
-
-  /**
-   * A port that brings more good accounts than failing ones is an SBC's or a PBX's: its failing accounts only inform. Not
-   * where it fails faster than phones do: the owner of two accounts guesses from their port for ever.
-   */
-  #sparing(verdict: Verdict, ended: ExchangeEnded, { about, port, address }: Facts): Verdict {
-    const { source, account, time, transport } = ended
-    if (verdict.port === null) return verdict
-    const isTcp = transport === 'tcp'
-    if (port.isTooFast(time)) return verdict
-    const failing = address.accounts.names(time)
-    const others = this.#provenPorts.othersAt(source, account, time)
-    const spare = (why: string): Verdict => ({
-      ...verdict,
-      action: 'limit',
-      scope: 'register',
-      reason: `${verdict.reason}; not ${isTcp ? 'cut off' : 'suspended'}, since ${why}`,
-    })
-    const enough = isTcp ? ACCOUNTS_OF_A_SHARED_CONNECTION : ACCOUNTS_OF_AN_AGGREGATOR
-    const failingThere = isTcp ? port.allAccounts(time) : failing
-    if (others.count >= enough && (failingThere <= others.count || others.more)) {
-      const [are, s] = others.count === 1 ? ['is', ''] : ['are', 's']
-      return spare(
-        `${others.count}${others.more ? ' or more' : ''} other account${s} ${are} registered from this very port`,
-      )
-    }
-    if (isTcp && about.isAggregator) return spare('an SBC or proxy brings many accounts from this address')
-    if (about.restored > ACCOUNTS_OF_AN_AGGREGATOR && this.#provenPorts.isUnheardOf(source)) {
-      return spare(
-        `${about.restored} accounts were registered here before the restart, maybe from this very port`,
-      )
-    }
-    return verdict
   }
 }
 

@@ -8,7 +8,7 @@ import {
 } from '../../registrar/net/time.ts'
 import type { FailureGrade } from '../../registrar/policy.ts'
 import type { ExchangeEnded } from '../observe/observation.ts'
-import { type FailingSource, OFFICE } from './failures.ts'
+import { type FailingSource, OFFICE } from './failing-source.ts'
 import { FEWEST_ACCOUNTS, looksLikePhones } from './looks-like-phones.ts'
 import { portKey } from './port-key.ts'
 import { RecentNames, sayNames } from './recent-names.ts'

@@ -66,7 +66,7 @@ export interface SeenMessage {
 export class Exchanges {
   readonly nonces = new IssuedNonces()
   readonly #sent = new SentNonces()
-  readonly #logins = new OtherLogins(this.nonces)
+  readonly #logins = new OtherLogins({ nonces: this.nonces, sent: this.#sent })
   readonly sight: Sight
   readonly #transactions: Transactions
   readonly #bare = new BareRegisters()
@@ -240,7 +240,7 @@ export class Exchanges {
         server: seen.source,
         callId: transaction.callId,
       })
-      if (isOfRegister) this.#sent.sent(nonce, client, seen.transport)
+      this.#sent.sent(nonce, client, seen.transport)
     }
     const login = isOfRegister
       ? undefined

@@ -8,6 +8,7 @@ import type { IssuedNonces, NonceUser } from './nonces.ts'
 import type { ExchangeEnded } from './observation.ts'
 import { ownCopy } from './own-copy.ts'
 import { readTransaction, type TransactionFields } from './register-fields.ts'
+import type { SentNonces } from './sent-nonces.ts'
 import { accountOf, keyOf, userAgentOf } from './transaction.ts'
 
 /** As for a REGISTER; who rings for longer was accepted by then. */
@@ -35,12 +36,14 @@ interface Login {
  */
 export class OtherLogins {
   readonly #nonces: IssuedNonces
+  readonly #sent: SentNonces
   readonly #requests = new BoundedMap<string, Login>({ capacity: MOST_REQUESTS })
   /** Apart from those of REGISTERs: a softswitch that challenges no INVITE accepts whatever credentials are in it. */
   readonly #good = new BoundedMap<string, true>({ capacity: MOST_GOOD })
 
-  constructor(nonces: IssuedNonces) {
+  constructor({ nonces, sent }: { readonly nonces: IssuedNonces; readonly sent: SentNonces }) {
     this.#nonces = nonces
+    this.#sent = sent
   }
 
   get size(): number {
@@ -108,6 +111,8 @@ export class OtherLogins {
       userAgent: login.userAgent,
       bindings: [],
       grade: 'path',
+      nonceOfPort: judged.some(({ nonce }) => this.#sent.wasSentTo(nonce, client, transport)),
+      nonceIssued: true,
       withCredentials: true,
       answersItsChallenge: true,
       grantedExpires: 0,

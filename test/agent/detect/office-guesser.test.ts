@@ -204,6 +204,14 @@ describe('a registered port', () => {
     expect(pbx.said()).toContain(`retry-limit: limit ${ADDRESS}:5060`)
   })
 
+  it('of an SBC stays, however fast one of its phones fails', () => {
+    const { exchange, measures } = stage()
+    const sbc = source(ADDRESS, 5_060)
+    for (let i = 0; i < 20; i++) exchange(sbc, START - 1_000, { ...RIGHT, account: `${i}@sbc` })
+    for (let i = 0; i < 1_000; i++) exchange(sbc, START + i * 200, { ...WRONG, account: 'mad@sbc' })
+    expect(measures()).toEqual([])
+  })
+
   it('that guesses over nonces that everybody is given is told of once an hour, and nothing else', () => {
     const { exchange, home, measures, verdicts } = office(1)
     for (let i = 0; i < 18_000; i++) exchange(home(0), START + i * 200, { ...SHARED, account: 'v@x' })

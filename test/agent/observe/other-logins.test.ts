@@ -116,6 +116,8 @@ describe('credentials in an INVITE', () => {
         account: '1001@example.com',
         source: CALLER,
         status: 407,
+        nonceOfPort: true,
+        nonceIssued: true,
       },
     ])
   })
