@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { ComparisonView } from '../../dashboard/api/comparison.ts'
 import type { SourceStory } from '../../dashboard/api/source-story.ts'
@@ -15,6 +16,7 @@ const PROTECT = 'protect: { interfaces: [eth0], ports: { udp: [5060], tcp: [5060
 /** It suspends nobody for a wrong password. */
 const LENIENT = 'policy: { registerSuspend: false, block: { failures: 100000 } }'
 const SERVER = '10.99.0.1'
+const PHONES = fileURLToPath(new URL('failing-phones.mjs', import.meta.url))
 const FLOOD: unknown = expect.objectContaining({ verdict: 'register-flood', action: 'block', count: 1 })
 
 describe.runIf(able)('a daemon beside a softswitch, asked about another policy', () => {
@@ -30,10 +32,13 @@ describe.runIf(able)('a daemon beside a softswitch, asked about another policy',
     const ringfence = new Ringfence(stage, server, `${PROTECT}\n${LENIENT}`)
     await ringfence.start()
     // By two others it is learnt that each address gets nonces of its own: else a failure at a registered port may be forged.
-    const others = await Promise.all(['20', '21'].map((last) => stage.addHost(`o${last}`, `10.99.0.${last}`)))
-    const learning = others.map((host, i) =>
-      startPhones(stage, host, SERVER, { users: [1010 + i], registrations: 400, perSecond: 10 }),
-    )
+    const others = [await stage.addHost('one', '10.99.0.20'), await stage.addHost('two', '10.99.0.21')]
+    const learning = others.map((host, i) => {
+      // Under a hundred REGISTERs in ten seconds: they are no flood.
+      const each = { address: host.address, port: 5_070, tries: 200, every: 250, goesOn: true }
+      const plan = [{ ...each, user: `101${i}`, password: `pw101${i}` }]
+      return stage.start(host, process.execPath, [PHONES, JSON.stringify({ server: SERVER, phones: plan })])
+    })
     const areUnique = async () => (await ringfence.status()).nonces.some(({ state }) => state === 'unique')
     await eventually(areUnique, 60_000, 'nonces that are known to be unique')
     await Promise.all(learning.map((each) => each.end('SIGKILL')))
