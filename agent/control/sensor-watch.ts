@@ -22,6 +22,7 @@ export interface SensorView {
   sampling?: NonNullable<StatusSnapshot['sensor']['sampling']>
   lowerBounds?: boolean
   malformed: number
+  notRead?: NonNullable<StatusSnapshot['sensor']['notRead']>
   sourcesTracked: number
   learntBindings: number
   onlineCheck?: NonNullable<StatusSnapshot['sensor']['onlineCheck']>
@@ -34,6 +35,7 @@ type WatchedSummary = Pick<
   | 'frames'
   | 'framesLost'
   | 'malformed'
+  | 'notRead'
   | 'sourcesTracked'
   | 'bindings'
   | 'onlineCheck'
@@ -105,6 +107,7 @@ export class SensorWatch {
     view.framesLost = summary.framesLost
     this.#readAs(summary)
     view.malformed += summary.malformed
+    view.notRead = summary.notRead
     view.sourcesTracked = summary.sourcesTracked
     view.learntBindings = summary.bindings
     view.onlineCheck = summary.onlineCheck

@@ -153,14 +153,27 @@ export interface SensorSummary extends Totals {
   readonly bindingsLetGo: number
   /** Datagrams since the start that two captures of this host showed, and that were counted once. */
   readonly duplicates: number
-  /** Transactions since the start that were let go for lack of room before their time. */
-  readonly transactionsLetGo: number
+  readonly notRead: NotRead
   readonly onlineCheck: OnlineCheckSummary
   readonly captures: readonly CaptureSummary[]
   readonly sampling: SamplingSummary
   /** Not all that came was seen: what is counted here is so much or more. */
   readonly lowerBounds: boolean
   readonly logs: readonly FollowedLog[]
+}
+
+/** What came since the start and could not be taken as it came: made to mislead, or lost on the way to the sensor. */
+export interface NotRead {
+  /** Over UDP, with a wrong checksum: the kernel lets nobody receive them. */
+  readonly datagrams: number
+  /** Of TCP, that the softswitch cannot have taken. */
+  readonly segments: number
+  /** Pieces of TCP that were missing, or had to go for lack of room. */
+  readonly gaps: number
+  /** Connections of which nobody can tell what they sent. */
+  readonly connections: number
+  /** Let go for lack of room before their time. */
+  readonly transactions: number
 }
 
 /** How requests are read: `quiet`, all of them; `loud`, by the kernel's log; `off`: there is none, all of them always. */

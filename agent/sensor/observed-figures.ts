@@ -8,14 +8,7 @@ import type { Pipeline } from './pipeline.ts'
 
 type Observed = Pick<
   SensorSummary,
-  | 'answers'
-  | 'unseenRegisters'
-  | 'sight'
-  | 'nonces'
-  | 'bindings'
-  | 'bindingsLetGo'
-  | 'duplicates'
-  | 'transactionsLetGo'
+  'answers' | 'unseenRegisters' | 'sight' | 'nonces' | 'bindings' | 'bindingsLetGo' | 'duplicates' | 'notRead'
 >
 
 /** What a summary says of the softswitch itself: how it answers, what of it can be seen, and how it challenges. */
@@ -56,7 +49,7 @@ export class ObservedFigures {
       bindings: bindings.size,
       bindingsLetGo: bindings.letGo,
       duplicates: duplicates?.found ?? 0,
-      transactionsLetGo: exchanges.letGo,
+      notRead: pipeline.notRead,
     }
   }
 

@@ -14,6 +14,7 @@ import { OnlineCheck } from '../observe/online-check.ts'
 import { SeenRegister } from '../observe/seen-register.ts'
 import type { Opaque } from '../observe/sight.ts'
 import { DuplicateDatagrams } from './duplicate-datagrams.ts'
+import type { NotRead } from './messages.ts'
 import { READING_LIMITS } from './reading-limits.ts'
 import { type Lost, SipStreams } from './sip-streams.ts'
 
@@ -91,6 +92,18 @@ export class Pipeline {
       onReading: (flow, time, reading) => this.#reading(time, 'tcp', ...endsOf(flow), reading),
       onOpaque: (flow, time, carries) => this.#opaque(flow, time, carries),
     })
+  }
+
+  /** What came since the start and could not be taken as it came. */
+  get notRead(): NotRead {
+    const { gaps, evicted, lost, implausible } = this.#streams.counts
+    return {
+      datagrams: this.unreceived,
+      segments: implausible,
+      gaps: gaps + evicted,
+      connections: lost,
+      transactions: this.exchanges.letGo,
+    }
   }
 
   take(frame: Frame): void {

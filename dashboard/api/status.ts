@@ -4,6 +4,15 @@ import type { LogView, NonceView, OnlineCheckView, SamplingView, SightView } fro
 import type { StrictView, WeatherView } from './weather.ts'
 import type { TrialView } from './what-if.ts'
 
+/** Datagrams with a wrong checksum; TCP segments that the softswitch cannot have taken, missing pieces, unreadable connections; transactions let go. */
+export interface NotReadView {
+  readonly datagrams: number
+  readonly segments: number
+  readonly gaps: number
+  readonly connections: number
+  readonly transactions: number
+}
+
 /** How things stand: what `ringfence status` prints, and what the page begins with. */
 export interface StatusSnapshot {
   readonly version: string
@@ -32,6 +41,8 @@ export interface StatusSnapshot {
     /** Not all that comes is seen: the rates say so much or more. `rules.judged` counts all of it. */
     readonly lowerBounds?: boolean
     readonly malformed: number
+    /** What could not be taken as it came, since the start; absent before the sensor's first second. */
+    readonly notRead?: NotReadView
     readonly sourcesTracked: number
     /** Bindings learnt from the softswitch's answers. */
     readonly learntBindings: number

@@ -59,6 +59,7 @@ function statusInWords(status: StatusSnapshot, { colours }: { readonly colours: 
       'sensor',
       `${sensor.state} (${sensor.engine}), ${count(sensor.framesSeen, 'frame')}, ${number(sensor.framesLost)} lost, ${number(sensor.malformed)} malformed, ${count(sensor.sourcesTracked, 'source')}`,
     ],
+    ...notReadInWords(sensor).map((text): [string, string] => ['', text]),
     ...(sensor.detail === '' ? [] : [['', sensor.detail] as [string, string]]),
     ...samplingInWords(status).map((text): [string, string] => ['', text]),
     [
@@ -346,4 +347,18 @@ function wouldHaveDone({ rules: { wouldHaveDone: done } }: StatusSnapshot): stri
 
 function gigabytes(bytes: number): string {
   return (bytes / 1024 ** 3).toFixed(1)
+}
+
+function notReadInWords({ notRead }: StatusSnapshot['sensor']): readonly string[] {
+  if (!notRead) return []
+  const { datagrams, segments, gaps, connections, transactions } = notRead
+  const parts = [
+    [datagrams, 'datagram', 'with a wrong checksum'],
+    [segments, 'TCP segment', 'that nobody can have taken'],
+    [gaps, 'gap', 'in TCP'],
+    [connections, 'TCP connection', 'that could not be followed'],
+    [transactions, 'transaction', 'let go for lack of room'],
+  ] as const
+  const told = parts.flatMap(([amount, what, why]) => (amount === 0 ? [] : [`${count(amount, what)} ${why}`]))
+  return told.length === 0 ? [] : [`since the sensor started not read: ${told.join(', ')}`]
 }

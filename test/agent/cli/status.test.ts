@@ -268,7 +268,11 @@ describe('status', () => {
   test('lists whom the SIP limit would limit, errors, and what would have been done', async () => {
     await serve(200, {
       ...STATUS,
-      sensor: { ...STATUS.sensor, detail: 'eth1: it is down' },
+      sensor: {
+        ...STATUS.sensor,
+        detail: 'eth1: it is down',
+        notRead: { datagrams: 1, segments: 20, gaps: 0, connections: 3, transactions: 0 },
+      },
       rules: {
         ...STATUS.rules,
         notInPath: 'Not in the path: 20 REGISTERs were seen and no rule judged one packet.',
@@ -307,6 +311,7 @@ describe('status', () => {
     const { out } = await run(place, ['status'])
     expect(out.split('\n').slice(6)).toEqual([
       'sensor     running (pcap), 1,234,567 frames, 3 lost, 0 malformed, 1 source',
+      '           since the sensor started not read: 1 datagram with a wrong checksum, 20 TCP segments that nobody can have taken, 3 TCP connections that could not be followed',
       '           eth1: it is down',
       'rules      applied (iptables-nft), 0 changes pending, 1 repair, 99,000 REGISTERs dropped',
       '           last error: iptables-restore: line 3 failed\\u000a\\u001b[31m',

@@ -5,6 +5,7 @@ type Summary = Parameters<SensorWatch['summarised']>[0]
 
 const RUNNING = { name: 'eth0', engine: 'pcap', state: 'running', detail: '' } as const
 const WAITING = { ...RUNNING, state: 'waiting', detail: 'no such interface' } as const
+const NOT_READ = { datagrams: 1, segments: 2, gaps: 3, connections: 4, transactions: 5 }
 const CHECKED = { state: 'seen', online: 4, silent: 1, unasked: 0 } as const
 const QUIET = { state: 'quiet', group: 74, since: 0, detail: '' } as const
 
@@ -22,6 +23,7 @@ function stage() {
       frames: 10,
       framesLost: 0,
       malformed: 1,
+      notRead: NOT_READ,
       sourcesTracked: 5,
       bindings: 2,
       onlineCheck: CHECKED,
@@ -47,6 +49,7 @@ it('adds up what was seen, and takes the rest as it is told last', () => {
     sampling: QUIET,
     lowerBounds: false,
     malformed: 2,
+    notRead: NOT_READ,
     sourcesTracked: 6,
     learntBindings: 2,
     onlineCheck: CHECKED,
