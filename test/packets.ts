@@ -210,6 +210,7 @@ export interface TcpOptions extends PortOptions {
     readonly fin?: boolean
     readonly rst?: boolean
     readonly ack?: boolean
+    readonly urg?: boolean
   }
   /** A multiple of four bytes. */
   readonly options?: Buffer
@@ -218,13 +219,13 @@ export interface TcpOptions extends PortOptions {
 export function tcp(options: TcpOptions, payload: Payload): Transport {
   const extra = options.options ?? Buffer.alloc(0)
   const header = Buffer.alloc(20)
-  const { syn, fin, rst, ack } = options.flags ?? { ack: true }
+  const { syn, fin, rst, ack, urg } = options.flags ?? { ack: true }
   header.writeUInt16BE(options.sourcePort ?? 5062, 0)
   header.writeUInt16BE(options.destinationPort ?? 5060, 2)
   header.writeUInt32BE((options.sequence ?? 0) >>> 0, 4)
   header.writeUInt32BE((options.acknowledgement ?? 0) >>> 0, 8)
   header[12] = ((20 + extra.length) / 4) << 4
-  header[13] = (fin ? 1 : 0) | (syn ? 2 : 0) | (rst ? 4 : 0) | (ack ? 16 : 0)
+  header[13] = (fin ? 1 : 0) | (syn ? 2 : 0) | (rst ? 4 : 0) | (ack ? 16 : 0) | (urg ? 32 : 0)
   header.writeUInt16BE(65_535, 14)
   return { protocol: 6, bytes: Buffer.concat([header, extra, toBytes(payload)]) }
 }

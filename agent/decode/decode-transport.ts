@@ -70,6 +70,7 @@ export function decodeTcp(ip: IpPayload, offset: number): Decoded {
     syn: (flags & 0x02) !== 0,
     fin: (flags & 0x01) !== 0,
     rst: (flags & 0x04) !== 0,
+    ...((flags & 0x20) === 0 ? {} : { urgent: true as const }),
   }
 }
 

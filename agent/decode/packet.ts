@@ -40,6 +40,8 @@ export interface TcpSegment extends Flow {
   readonly syn: boolean
   readonly fin: boolean
   readonly rst: boolean
+  /** It marks a byte as urgent, which the kernel takes out of what a softswitch reads (RFC 6093 section 3). */
+  readonly urgent?: true
 }
 
 /** Why a frame yields no packet. Each is counted; none is an error of ours. */

@@ -248,13 +248,18 @@ export class FailureLadder {
         return [this.#suspendStranger(ended, address)]
       }
     }
+    // An office spares its address a lockout: then the port that guesses is locked out by itself.
+    const spread = port.accounts.names(time)
+    const guessesFromPort = spread >= FEWEST_ACCOUNTS && port.accounts.events(time) >= block.failures
+    const fails = row !== undefined || guessesFromPort
     if (grade === 'path' && !nobodyGood) {
-      const beyond = this.#beyondPhones(ended, facts)
+      const beyond = this.#beyondPhones(ended, facts, { fails })
       if (beyond) return beyond
     }
     if (outcome.kind === 'lockout' && !nobodyGood && !phones) {
       const hops = address.ports.names(time) >= HOPPING_PORTS
-      if (hops && isSmallShare(address, about, ended)) return [this.#suspendUnproven(ended, address, good)]
+      if (hops && isSmallShare(address, about, ended))
+        return [...this.#cutToo(ended, facts, { fails }), this.#suspendUnproven(ended, address, good)]
       // One wrong try of a registered phone is not what the others are locked out for.
       const isOfPort = port.accounts.events(time) >= outcome.evidence.failures
       if (isOfPort && port.accounts.names(time) >= FEWEST_ACCOUNTS) {
@@ -268,17 +273,12 @@ export class FailureLadder {
         )
       }
     }
-    // An office spares its address a lockout: then the port that guesses is locked out by itself.
-    const spread = port.accounts.names(time)
-    const guessesFromPort = spread >= FEWEST_ACCOUNTS && port.accounts.events(time) >= block.failures
-    const fails = row !== undefined || guessesFromPort
     if (outcome.kind !== 'suspend' && !(fails && registerSuspend)) return []
 
     if (mayTakeAll) address.noteSuspended(ended, time)
     const hops = mayTakeAll && address.suspendedPorts(time) >= HOPPING_PORTS && !looksLikePhones()
     if (hops && !nobodyGood && isSmallShare(address, about, ended)) {
-      const unproven = this.#suspendUnproven(ended, address, good)
-      return isConnection(ended, grade) ? [...this.#cut(ended, facts), unproven] : [unproven]
+      return [...this.#cutToo(ended, facts, { fails }), this.#suspendUnproven(ended, address, good)]
     }
     if (!hops || !nobodyGood) return fails ? this.#cut(ended, facts) : []
     // Who never registered has longer to wait each time that he comes back.
@@ -303,7 +303,11 @@ export class FailureLadder {
    * Beyond all phones, beside however many good ones: the ports of the address that are not registered are suspended. The
    * kernel asks for proven ports first, so the good phones do not notice.
    */
-  #beyondPhones(ended: ExchangeEnded, facts: Facts): readonly Verdict[] | undefined {
+  #beyondPhones(
+    ended: ExchangeEnded,
+    facts: Facts,
+    { fails }: { readonly fails: boolean },
+  ): readonly Verdict[] | undefined {
     const { time } = ended
     const { about, address, grade } = facts
     const { goodAccounts: good, seenGood, liveBinding } = about
@@ -321,7 +325,16 @@ export class FailureLadder {
       times: before + 1,
       duration,
     })
-    return isConnection(ended, grade) ? [...this.#cut(ended, facts), unproven] : [unproven]
+    return [...this.#cutToo(ended, facts, { fails }), unproven]
+  }
+
+  /**
+   * What a suspension of all ports that are not registered leaves out: a connection, which goes on, and a registered port
+   * that itself fails as often as a port may. Else who registers an account at each port guesses from all of them.
+   */
+  #cutToo(ended: ExchangeEnded, facts: Facts, { fails }: { readonly fails: boolean }): readonly Verdict[] {
+    const isLeftOut = fails && this.#provenPorts.isProven(ended.source, ended.time)
+    return isLeftOut || isConnection(ended, facts.grade) ? this.#cut(ended, facts) : []
   }
 
   /** The port alone that fails. */

@@ -16,6 +16,7 @@ interface Piece {
   readonly syn?: boolean
   readonly fin?: boolean
   readonly rst?: boolean
+  readonly urgent?: true
   readonly time?: number
   /** What the client says it received, relative to the softswitch's first byte; null for no word of that. */
   readonly received?: number | null
@@ -30,6 +31,7 @@ function sent(piece: Piece, base: number): TcpSegment {
     syn = false,
     fin = false,
     rst = false,
+    urgent,
     time = 0,
     received = 0,
     port = 4000,
@@ -49,6 +51,7 @@ function sent(piece: Piece, base: number): TcpSegment {
     syn,
     fin,
     rst,
+    ...(urgent ? { urgent } : {}),
   }
 }
 
@@ -130,6 +133,11 @@ describe('what a softswitch receives of a client', () => {
       'in its first segment too, told when it is received',
       [{ syn: true }, { has: 0, syn: true }, { text: 'XX' }, { text: 'ab' }, { has: 2 }],
       ['XX', '(gap)', '(lost: contradiction)'],
+    ],
+    [
+      'cannot be told where a byte is marked as urgent: the kernel takes that out',
+      [...OPEN, { at: 2, text: 'cXd', urgent: true }, { has: 5 }],
+      ['ab', '(gap)', '(lost: contradiction)', 'cXd'],
     ],
     [
       'waits for a hole that was not received, however long',

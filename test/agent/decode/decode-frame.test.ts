@@ -144,6 +144,12 @@ describe('a datagram is found in every kind of frame', () => {
       { ...TCP4, payload: '', acknowledgement: undefined, syn: true, rst: true, fin: true },
     ],
     [
+      'TCP with an urgent byte',
+      1,
+      p.ethernet(p.ipv4({}, p.tcp({ sequence: -6, flags: { ack: true, urg: true } }, TEXT))),
+      { ...TCP4, urgent: true },
+    ],
+    [
       'TCP, padded',
       1,
       p.ethernet(p.ipv4({}, p.tcp({ sequence: -6 }, '')), { padTo: 60 }),

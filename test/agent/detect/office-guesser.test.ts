@@ -204,6 +204,21 @@ describe('a registered port', () => {
     expect(pbx.said()).toContain(`retry-limit: limit ${ADDRESS}:5060`)
   })
 
+  it('is one of six of a guesser, who registered an account at each: none of them goes on', () => {
+    const staged = stage()
+    const ports = Array.from({ length: 6 }, (_, i) => source(ADDRESS, 5_060 + i))
+    for (const port of ports) staged.exchange(port, START - 1_000, { ...RIGHT, account: 'own@x' })
+    const stopped = new Map<number, number>()
+    let at = START
+    for (const port of ports) {
+      for (let tries = 1; tries <= 60 && !stopped.has(port.port); tries++) {
+        staged.exchange(port, (at += 500), { ...WRONG, account: 'v@x' })
+        if (staged.measures().includes(`suspend ${ADDRESS}:${port.port}`)) stopped.set(port.port, tries)
+      }
+    }
+    expect([...stopped]).toEqual(ports.map(({ port }) => [port, 6]))
+  })
+
   it('of an SBC stays, however fast one of its phones fails', () => {
     const { exchange, measures } = stage()
     const sbc = source(ADDRESS, 5_060)
