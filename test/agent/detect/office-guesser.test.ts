@@ -212,7 +212,8 @@ describe('a registered port', () => {
     let at = START
     for (const port of ports) {
       for (let tries = 1; tries <= 60 && !stopped.has(port.port); tries++) {
-        staged.exchange(port, (at += 500), { ...WRONG, account: 'v@x' })
+        at += 500
+        staged.exchange(port, at, { ...WRONG, account: 'v@x' })
         if (staged.measures().includes(`suspend ${ADDRESS}:${port.port}`)) stopped.set(port.port, tries)
       }
     }
