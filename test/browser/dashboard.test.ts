@@ -409,6 +409,8 @@ describe('orders', () => {
     const quiet = await openLoggedIn()
     await quiet.getByTestId('sip-limit').waitFor()
     expect(await quiet.getByTestId('looks').count()).toBe(0)
+    // Else it asks for its server long after this test, and others hear it complain.
+    await quiet.context().close()
     plane.scene.looks = { count: 12, first: [LOOK] }
     const tab = await openLoggedIn()
     await tab.getByTestId('look').waitFor()
