@@ -14,6 +14,14 @@ const MOST_EXPLAINED = 5
 const LONG = 32_000
 
 /** What the guard knows of phones that waited for longer than a newcomer has, or to the end. */
+const NO_STORY = {
+  lane: 'unknown',
+  laneReason: 'it has no story',
+  registers: 0,
+  challenges: 0,
+  successes: 0,
+} as const
+
 export async function explainLate(
   guard: Ringfence,
   { phones, attack, ended: end }: PhonesResult,
@@ -31,7 +39,9 @@ export async function explainLate(
     return waited.length === 0 ? [] : [{ kind, address, port, waited }]
   })
   const stories = late.slice(0, MOST_EXPLAINED).map(async ({ kind, address, port, waited }) => {
-    const { lane, laneReason, registers, challenges, successes } = await guard.explain(address)
+    // Whom nothing was ever seen of has no story.
+    const story = await guard.explain(address).catch(() => null)
+    const { lane, laneReason, registers, challenges, successes } = story ?? NO_STORY
     const counts = `${registers} REGISTERs, ${challenges} challenges, ${successes} successes`
     const times = waited.map(({ begun, outcome }) => {
       const at = ((begun - since) / 1_000).toFixed(1)

@@ -11,6 +11,9 @@ import { type Program, until } from './program.ts'
 import { builtProgram } from './root.ts'
 import type { SiegeHost, SiegeStage } from './stage.ts'
 
+/** Each phone of a storm has a socket of its own, and a shell may allow fewer. */
+const MANY_SOCKETS = '--nofile=131072'
+
 /** All phones of a siege, in a process of their own. */
 export class Phones {
   readonly #program: Program
@@ -18,7 +21,8 @@ export class Phones {
   constructor(stage: SiegeStage, plan: PhonesPlan) {
     const file = stage.path('phones.json')
     writeFileSync(file, JSON.stringify(plan))
-    this.#program = stage.start('phones', process.execPath, [builtProgram('phones/main.js'), file])
+    const program = [process.execPath, builtProgram('phones/main.js'), file]
+    this.#program = stage.start('phones', 'prlimit', [MANY_SOCKETS, ...program])
   }
 
   /** How many of each kind have registered at least once, a second ago at most. */
