@@ -13,7 +13,6 @@ const MOST_EXPLAINED = 5
 /** Milliseconds; whoever registered within them is not asked about. */
 const LONG = 32_000
 
-/** What the guard knows of phones that waited for longer than a newcomer has, or to the end. */
 const NO_STORY = {
   lane: 'unknown',
   laneReason: 'it has no story',
@@ -22,6 +21,7 @@ const NO_STORY = {
   successes: 0,
 } as const
 
+/** What the guard knows of phones that waited for longer than a newcomer has, or to the end. */
 export async function explainLate(
   guard: Ringfence,
   { phones, attack, ended: end }: PhonesResult,

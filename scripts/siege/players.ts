@@ -11,9 +11,6 @@ import { type Program, until } from './program.ts'
 import { builtProgram } from './root.ts'
 import type { SiegeHost, SiegeStage } from './stage.ts'
 
-/** Each phone of a storm has a socket of its own, and a shell may allow fewer. */
-const MANY_SOCKETS = '--nofile=131072'
-
 /** All phones of a siege, in a process of their own. */
 export class Phones {
   readonly #program: Program
@@ -21,8 +18,7 @@ export class Phones {
   constructor(stage: SiegeStage, plan: PhonesPlan) {
     const file = stage.path('phones.json')
     writeFileSync(file, JSON.stringify(plan))
-    const program = [process.execPath, builtProgram('phones/main.js'), file]
-    this.#program = stage.start('phones', 'prlimit', [MANY_SOCKETS, ...program])
+    this.#program = stage.start('phones', process.execPath, [builtProgram('phones/main.js'), file])
   }
 
   /** How many of each kind have registered at least once, a second ago at most. */
