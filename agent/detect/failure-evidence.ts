@@ -21,7 +21,7 @@ export function isOverIssuedNonce(ended: ExchangeEnded): boolean {
   return isOverSentNonce(ended) || (ended.outcome === 'failure' && ended.nonceIssued === true)
 }
 
-/** Credentials over a nonce that went last to this very address and port. */
+/** Credentials over a nonce that went to this source and no other, or to this very address and port. */
 export function isOverSentNonce({ outcome, answersItsChallenge }: ExchangeEnded): boolean {
   return outcome === 'failure' && answersItsChallenge
 }

@@ -52,13 +52,14 @@ export class UnreadRequests {
     record: SourceRecord,
     totals: { readonly registers: number; readonly challenges: number },
   ): Verdict | undefined {
+    // Nearly all of a flood's challenges end here.
+    if (record.challenges <= record.registers) return undefined
     // Of the others more than half at least has to be seen, or it is the path and not this source.
     const others = {
       registers: totals.registers - record.registers,
       challenges: totals.challenges - record.challenges,
     }
-    if (record.challenges <= record.registers || others.registers === 0) return undefined
-    if (others.challenges > 2 * others.registers) return undefined
+    if (others.registers === 0 || others.challenges > 2 * others.registers) return undefined
     const { time } = ended
     const key = keyOf(ended)
     const known = this.#sources.get(key)

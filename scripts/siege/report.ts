@@ -1,5 +1,6 @@
 import { showCount } from '../bench/figures.ts'
 import type { CallerName, CallFigures } from './calls.ts'
+import { grown } from './grown.ts'
 import type { KernelTables } from './kernel-tables.ts'
 import {
   convergedAfter,
@@ -131,17 +132,6 @@ export function figuresOf(record: SiegeRecord): SiegeFigures {
     phonesTimersLate: phones.timersLate,
     explained: record.explained,
   }
-}
-
-function grown(
-  before: Readonly<Record<string, number>>,
-  after: Readonly<Record<string, number>>,
-): Readonly<Record<string, number>> {
-  return Object.fromEntries(
-    Object.entries(after)
-      .map(([cause, packets]) => [cause, packets - (before[cause] ?? 0)] as const)
-      .filter(([, packets]) => packets > 0),
-  )
 }
 
 /** What a person reads: one row a figure. */

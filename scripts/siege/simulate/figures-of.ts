@@ -1,3 +1,4 @@
+import { grown } from '../grown.ts'
 import type { Ban } from '../guards/guard.ts'
 import { CUSTOMER, NEWCOMER } from './honest-plan.ts'
 import { honestFigures, judgeSimulation, type SimulationFigures } from './report.ts'
@@ -77,15 +78,4 @@ function isHonestPhone(target: string): boolean {
 
 function showBan({ target, by, reason }: Ban): string {
   return `${target} by ${by}: ${reason}`
-}
-
-function grown(
-  before: Readonly<Record<string, number>>,
-  after: Readonly<Record<string, number>>,
-): Readonly<Record<string, number>> {
-  return Object.fromEntries(
-    Object.entries(after)
-      .map(([rule, packets]) => [rule, packets - (before[rule] ?? 0)] as const)
-      .filter(([, packets]) => packets > 0),
-  )
 }
